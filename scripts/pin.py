@@ -1,10 +1,10 @@
-"""Prints constraints.txt: the exact version of everything pyproject.toml needs, found in the running environment.
+"""Prints constraints.txt: the exact version of everything pyproject.toml needs, as installed here.
 
     .venv/bin/python scripts/pin.py > constraints.txt
 
-It follows the requirements of the project and of all its extras through the installed distributions, so that what
-happens to be installed besides is left out. Local version tags (`+cpu`) are dropped: which build of torch a machine gets
-is the machine's choice, the version is ours.
+It follows the requirements of the project and of all its extras through the installed distributions, so
+that what happens to be installed besides is left out. Local version tags (`+cpu`) are dropped: which build
+of torch a machine gets is the machine's choice, the version is ours.
 """
 
 import tomllib
@@ -19,12 +19,13 @@ from packaging.version import Version
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 HEADER = """\
-# Exact versions of everything that Timbrescope, its science and its checks install, dependencies of dependencies included.
-# Every installation uses this file (`pip install -c constraints.txt`). Written by scripts/pin.py, never by hand.
+# Exact versions of everything that Timbrescope, its science and its checks install, at every depth.
+# Every installation uses this file (`pip install -c constraints.txt`). Written by scripts/pin.py.
 #
-# torch is pinned for a second reason: another package that merely asks for "torch" would make pip fetch whatever is
-# newest, which on Linux brings several gigabytes of CUDA packages and a torchvision that does not fit. zennit asks for
-# torchvision without needing it here; the version below is the one whose metadata fits this torch.
+# torch is pinned for a second reason: another package that merely asks for "torch" would make pip fetch
+# whatever is newest, which on Linux brings several gigabytes of CUDA packages and a torchvision that does
+# not fit. zennit asks for torchvision, though nothing here needs it; the version below is the one whose
+# metadata fits this torch.
 """
 
 
