@@ -1,0 +1,1 @@
+"""Data sets: checksummed shards of synthesised clips, and reading them for training."""

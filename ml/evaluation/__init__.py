@@ -1,0 +1,1 @@
+"""Evaluation: how well a model hears, measured with intervals."""

@@ -1,0 +1,147 @@
+"""The one front end: samples to a log-mel spectrogram, shared by training, serving and explaining.
+
+Conventions: a spectrogram is `(n_mels, n_frames)`, low frequencies first, in dB re librosa's unit of power; frame `t` is
+centred on sample `t * hop_samples` (librosa's `center=True`, zeros beyond the ends). Definitions are librosa's: a
+periodic Hann window, Slaney's mel scale with area-normalised triangles.
+
+A network does not see dB but `scaled` values in 0..1: 0 is 80 dB below the loudest cell of the window (or silence), 1
+the loudest cell. So a recording's level does not matter, down to `quietest_peak_db`, below which it counts as silence.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import librosa
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.errors import TimbrescopeError
+
+POWER_FLOOR = 1e-10  # librosa.power_to_db's `amin`
+SILENCE_DB = -100.0  # 10 log10(POWER_FLOOR): what silence measures
+_BLOCK_FRAMES = 2_048  # frames transformed at once: bounds memory for long recordings
+
+
+class MelMismatchError(TimbrescopeError):
+    """A checkpoint or data set was made with another mel configuration."""
+
+    code = "mel-mismatch"
+
+
+@dataclass(frozen=True)
+class MelConfig:
+    """Everything that defines the log-mel spectrogram; stored in every checkpoint and data set.
+
+    Attributes
+    ----------
+    sample_rate_hz, window_samples, hop_samples : int
+        Of the short-time Fourier transform (Hann).
+    n_mels : int
+        Mel bands.
+    lowest_hz, highest_hz : float
+        Edges of the mel filter bank.
+    range_db : float
+        Cells this far below the loudest one are scaled to 0.
+    quietest_peak_db : float
+        The loudest cell is taken to be at least this loud, so that silence is 0 and noise floors stay near it.
+    """
+
+    sample_rate_hz: int = 44_100
+    window_samples: int = 2_048
+    hop_samples: int = 512
+    n_mels: int = 128
+    lowest_hz: float = 20.0
+    highest_hz: float = 16_000.0
+    range_db: float = 80.0
+    quietest_peak_db: float = -30.0
+
+    @property
+    def frequencies_hz(self) -> NDArray[np.float32]:
+        """Centre frequency of each band, `(n_mels,)`."""
+        edges_hz = librosa.mel_frequencies(self.n_mels + 2, fmin=self.lowest_hz, fmax=self.highest_hz)
+        return edges_hz[1:-1].astype(np.float32)
+
+    def times_s(self, n_frames: int) -> NDArray[np.float32]:
+        """Centre time of each frame, `(n_frames,)`."""
+        return (np.arange(n_frames) * self.hop_samples / self.sample_rate_hz).astype(np.float32)
+
+    def n_frames(self, n_samples: int) -> int:
+        """Frames that `n_samples` samples give."""
+        return 1 + n_samples // self.hop_samples
+
+    def to_dict(self) -> dict[str, float | int]:
+        """Plain fields, as stored in `model.json`."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(fields: dict[str, Any]) -> MelConfig:
+        """Read back `to_dict`; raises `MelMismatchError` on fields this version does not know."""
+        try:
+            return MelConfig(**fields)
+        except TypeError as error:
+            raise MelMismatchError(f"The mel configuration {sorted(fields)} is not this version's.") from error
+
+
+@functools.lru_cache(maxsize=4)
+def mel_filters(config: MelConfig) -> NDArray[np.float32]:
+    """Mel filter bank, `(n_mels, 1 + window_samples // 2)`."""
+    filters: NDArray[np.float32] = librosa.filters.mel(
+        sr=config.sample_rate_hz,
+        n_fft=config.window_samples,
+        n_mels=config.n_mels,
+        fmin=config.lowest_hz,
+        fmax=config.highest_hz,
+    )
+    return filters
+
+
+def level_db(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+    """Log-mel spectrogram of a recording.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Mono sound at `config.sample_rate_hz`, full scale +-1.
+    config : MelConfig
+
+    Returns
+    -------
+    ndarray of float32, shape (n_mels, 1 + n_samples // hop_samples)
+        Levels in dB, at least `SILENCE_DB`. Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...),
+        top_db=None)``, but in blocks, so memory stays flat for long recordings.
+    """
+    half = config.window_samples // 2
+    padded = np.pad(samples, (half, half))
+    n_frames = config.n_frames(len(samples))
+    power = np.empty((config.n_mels, n_frames), dtype=np.float32)
+    for first in range(0, n_frames, _BLOCK_FRAMES):
+        last = min(first + _BLOCK_FRAMES, n_frames)
+        stretch = padded[first * config.hop_samples : (last - 1) * config.hop_samples + config.window_samples]
+        spectrum = librosa.stft(
+            stretch, n_fft=config.window_samples, hop_length=config.hop_samples, window="hann", center=False
+        )
+        power[:, first:last] = mel_filters(config) @ (np.abs(spectrum) ** 2)
+    levels: NDArray[np.float32] = 10.0 * np.log10(np.maximum(power, POWER_FLOOR, out=power))
+    return levels
+
+
+def scaled(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+    """Scale levels to what networks see.
+
+    Parameters
+    ----------
+    levels_db : ndarray of float32, shape (..., n_mels, n_frames)
+        Windows of a log-mel spectrogram.
+    config : MelConfig
+
+    Returns
+    -------
+    ndarray of float32, same shape
+        ``(level - reference) / range_db + 1`` clipped to 0..1, where the reference is each window's loudest cell, but at
+        least `quietest_peak_db`. Silence is exactly 0.
+    """
+    reference_db = np.maximum(levels_db.max(axis=(-2, -1), keepdims=True), config.quietest_peak_db)
+    return np.clip((levels_db - reference_db) / config.range_db + 1.0, 0.0, 1.0).astype(np.float32)

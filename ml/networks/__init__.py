@@ -1,0 +1,1 @@
+"""Networks that map a log-mel spectrogram to one logit per instrument."""

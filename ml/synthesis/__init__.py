@@ -1,0 +1,1 @@
+"""Synthesis: recipe -> instantiated clips -> MIDI -> stems -> mix."""

@@ -1,0 +1,1 @@
+"""Training: a data set and a configuration become a model folder."""
