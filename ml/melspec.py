@@ -82,7 +82,9 @@ class MelConfig:
         try:
             return MelConfig(**fields)
         except TypeError as error:
-            raise MelMismatchError(f"The mel configuration {sorted(fields)} is not this version's.") from error
+            raise MelMismatchError(
+                f"The mel configuration {sorted(fields)} is not this version's."
+            ) from error
 
 
 @functools.lru_cache(maxsize=4)

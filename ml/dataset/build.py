@@ -147,7 +147,9 @@ def _render_all(
             yield write_shard(shard, folder, banks, mel, content)
         return
     # spawn: a forked FluidSynth or BLAS would share state with its parent
-    pool = ProcessPoolExecutor(n_jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_calm_worker)
+    pool = ProcessPoolExecutor(
+        n_jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_calm_worker
+    )
     try:
         pending: set[Future[ShardRecord]] = {
             pool.submit(write_shard, shard, folder, banks, mel, content) for shard in shards

@@ -64,7 +64,9 @@ class Manifest:
     @property
     def digest(self) -> str:
         """SHA-256 over the checksums of all shards: equal digests are equal data."""
-        lines = [f"{name} {value}\n" for shard in self.shards for name, value in sorted(shard.checksums.items())]
+        lines = [
+            f"{name} {value}\n" for shard in self.shards for name, value in sorted(shard.checksums.items())
+        ]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
@@ -93,19 +95,28 @@ class Manifest:
         """
         path = folder / MANIFEST_NAME
         if not path.is_file():
-            raise InvalidDatasetError(f"{folder} holds no finished data set (no {MANIFEST_NAME}); build it, or finish it.")
+            raise InvalidDatasetError(
+                f"{folder} holds no finished data set (no {MANIFEST_NAME}); build it, or finish it."
+            )
         fields = json.loads(path.read_text(encoding="utf-8"))
         if fields.get("format_version") != FORMAT_VERSION:
-            raise InvalidDatasetError(f"{path} has format {fields.get('format_version')}, not {FORMAT_VERSION}.")
+            raise InvalidDatasetError(
+                f"{path} has format {fields.get('format_version')}, not {FORMAT_VERSION}."
+            )
         occurrences = fields["occurrences"]
         return Manifest(
             recipe=Recipe.model_validate(fields["recipe"]),
             recipe_sha256=fields["recipe_sha256"],
             mel=MelConfig.from_dict(fields["mel"]),
-            shards=tuple(ShardRecord(**{**shard, "clip_ids": tuple(shard["clip_ids"])}) for shard in fields["shards"]),
+            shards=tuple(
+                ShardRecord(**{**shard, "clip_ids": tuple(shard["clip_ids"])}) for shard in fields["shards"]
+            ),
             occurrences=Occurrences(
                 occurrences["per_instrument"],
-                {split: {int(n): c for n, c in counts.items()} for split, counts in occurrences["per_n_instruments"].items()},
+                {
+                    split: {int(n): c for n, c in counts.items()}
+                    for split, counts in occurrences["per_n_instruments"].items()
+                },
             ),
             soundfonts=fields["soundfonts"],
             versions=fields["versions"],

@@ -70,7 +70,9 @@ def plan_shards(clips: Sequence[ClipPlan]) -> tuple[ShardPlan, ...]:
     for split in splits:
         members = [clip for clip in clips if clip.split == split]
         for index, first in enumerate(range(0, len(members), CLIPS_PER_SHARD)):
-            shards.append(ShardPlan(f"{split}-{index:05d}", split, tuple(members[first : first + CLIPS_PER_SHARD])))
+            shards.append(
+                ShardPlan(f"{split}-{index:05d}", split, tuple(members[first : first + CLIPS_PER_SHARD]))
+            )
     return tuple(shards)
 
 
@@ -154,7 +156,9 @@ def _add_clip(tar: tarfile.TarFile, clip: RenderedClip, content: ShardContent) -
         members |= {f"{clip_id}.{index}.flac": _flac_bytes(stem) for index, stem in enumerate(clip.stems)}
     members[f"{clip_id}.json"] = json.dumps(description, separators=(",", ":")).encode()
     for name, data in members.items():
-        entry = tarfile.TarInfo(name)  # time, owner and mode stay at their zero defaults: equal clips, equal bytes
+        entry = tarfile.TarInfo(
+            name
+        )  # time, owner and mode stay at their zero defaults: equal clips, equal bytes
         entry.size = len(data)
         tar.addfile(entry, io.BytesIO(data))
 

@@ -72,7 +72,8 @@ class ClipPlan:
         """Read a plan back from `to_json`'s line."""
         fields: dict[str, Any] = json.loads(line)
         stems = tuple(
-            StemPlan(**{**stem, "notes": tuple(Note(**note) for note in stem["notes"])}) for stem in fields["stems"]
+            StemPlan(**{**stem, "notes": tuple(Note(**note) for note in stem["notes"])})
+            for stem in fields["stems"]
         )
         return ClipPlan(**{**fields, "stems": stems})
 

@@ -66,7 +66,9 @@ def render_clip(plan: ClipPlan, banks: Mapping[str, Bank]) -> RenderedClip:
     options = RenderOptions(reverb=plan.reverb, chorus=plan.chorus)
     stems = np.stack(
         [
-            render_events(stem_messages(stem), banks[stem.soundfont].file_for(stem.program), n_samples, options)
+            render_events(
+                stem_messages(stem), banks[stem.soundfont].file_for(stem.program), n_samples, options
+            )
             * np.float32(10.0 ** (stem.gain_db / 20.0))
             for stem in plan.stems
         ]

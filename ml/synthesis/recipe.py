@@ -58,7 +58,9 @@ class Melody(_Section):
     @model_validator(mode="after")
     def _notes_have_a_length(self) -> Self:
         if self.note_duration_s[0] < 0.01:
-            raise ValueError(f"note_duration_s starts at {self.note_duration_s[0]} s; notes need at least 0.01 s")
+            raise ValueError(
+                f"note_duration_s starts at {self.note_duration_s[0]} s; notes need at least 0.01 s"
+            )
         if self.rest_duration_s[0] < 0.0:
             raise ValueError(f"rest_duration_s starts at {self.rest_duration_s[0]} s; it cannot be negative")
         return self
@@ -157,7 +159,9 @@ def parse_recipe(text: str) -> Recipe:
             f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
-        raise InvalidRecipeError(f"The recipe is not valid: {'; '.join(faults)}.", extra={"faults": faults}) from error
+        raise InvalidRecipeError(
+            f"The recipe is not valid: {'; '.join(faults)}.", extra={"faults": faults}
+        ) from error
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -79,7 +79,9 @@ def _fresh_synth(soundfont: Path, options: RenderOptions) -> Iterator[Any]:
         "synth.dynamic-sample-loading": 1,  # opens a 140 MB bank in 10 ms instead of 220 ms
         "synth.cpu-cores": 1,
     }
-    synth = load_fluidsynth().Synth(gain=SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16, **settings)
+    synth = load_fluidsynth().Synth(
+        gain=SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16, **settings
+    )
     try:
         if synth.sfload(str(soundfont)) < 0:
             raise MissingSoundFontError(f"FluidSynth cannot load the SoundFont {soundfont}.")
@@ -132,7 +134,11 @@ def render_events(
 
 
 def _render_until(
-    target: int, position: int, synth: Any, sound: NDArray[np.float32], on_block: Callable[[int, int], None] | None
+    target: int,
+    position: int,
+    synth: Any,
+    sound: NDArray[np.float32],
+    on_block: Callable[[int, int], None] | None,
 ) -> int:
     while position < target:
         length = min(target - position, BLOCK_SAMPLES)

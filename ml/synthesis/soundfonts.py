@@ -53,7 +53,9 @@ class Bank:
             candidate = self.path / f"{program:03d}{ending}"
             if candidate.is_file():
                 return candidate
-        raise MissingSoundFontError(f"SoundFont bank {self.name} ({self.path}) has no file for program {program}.")
+        raise MissingSoundFontError(
+            f"SoundFont bank {self.name} ({self.path}) has no file for program {program}."
+        )
 
     def sha256(self) -> str:
         """Hash of the file, or of the folder's files in name order."""

@@ -1,0 +1,124 @@
+"""The state of a training run between epochs, so that it can be interrupted and resumed.
+
+Stored in `<model folder>/training/` as safetensors (weights, Adam's moments) and JSON (epochs done); both are removed when the run
+is complete. Randomness needs no state: every epoch is seeded by (seed, epoch).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from ml.dataset.shards import write_whole
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch gave: mean training loss, validation loss, F1 over and per instrument, and seconds it took."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float
+    macro_f1: float
+    per_instrument_f1: dict[str, float]
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Where a run stands."""
+
+    fingerprint: str
+    epochs: tuple[EpochRecord, ...]
+
+    @property
+    def best(self) -> EpochRecord:
+        """The epoch with the highest macro-F1, the lowest validation loss deciding between equals."""
+        return max(self.epochs, key=lambda record: (record.macro_f1, -record.validation_loss))
+
+
+def state_folder(model_folder: Path) -> Path:
+    """Where a run keeps what it needs to be resumed."""
+    return model_folder / "training"
+
+
+def save_state(
+    state: TrainingState, network: nn.Module, optimizer: torch.optim.Adam, model_folder: Path
+) -> None:
+    """Save a run after an epoch; the best epoch's weights are kept beside the last one's."""
+    folder = state_folder(model_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = plain_weights(network)
+    if state.best is state.epochs[-1]:
+        _save_tensors(weights, folder / "best.safetensors")
+    epoch = state.epochs[-1].epoch
+    _save_tensors(weights | _optimizer_tensors(optimizer), folder / f"epoch-{epoch:04d}.safetensors")
+    write_whole(folder / "state.json", json.dumps(asdict(state)).encode())
+    for old in folder.glob("epoch-*.safetensors"):
+        if old.name != f"epoch-{epoch:04d}.safetensors":
+            old.unlink()
+
+
+def read_state(fingerprint: str, model_folder: Path) -> TrainingState | None:
+    """The state of an interrupted run with this very configuration and data, if there is one."""
+    path = state_folder(model_folder) / "state.json"
+    if not path.is_file():
+        return None
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    if fields["fingerprint"] != fingerprint:
+        return None
+    return TrainingState(fingerprint, tuple(EpochRecord(**record) for record in fields["epochs"]))
+
+
+def restore(
+    state: TrainingState, network: nn.Module, optimizer: torch.optim.Adam, model_folder: Path
+) -> None:
+    """Put a saved run's weights and moments back."""
+    tensors = load_file(state_folder(model_folder) / f"epoch-{state.epochs[-1].epoch:04d}.safetensors")
+    network.load_state_dict(
+        {name: value for name, value in tensors.items() if not name.startswith("optimizer/")}
+    )
+    moments = optimizer.state_dict()
+    n_parameters = len(optimizer.param_groups[0]["params"])
+    moments["state"] = {
+        index: {key: tensors[f"optimizer/{index}/{key}"] for key in ("step", "exp_avg", "exp_avg_sq")}
+        for index in range(n_parameters)
+    }
+    optimizer.load_state_dict(moments)
+
+
+def best_weights(model_folder: Path) -> dict[str, Tensor]:
+    """Weights of the best epoch so far."""
+    return load_file(state_folder(model_folder) / "best.safetensors")
+
+
+def plain_weights(network: nn.Module) -> dict[str, Tensor]:
+    """A network's tensors, contiguous and on the CPU, as safetensors wants them."""
+    return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+
+
+def discard_state(model_folder: Path) -> None:
+    """Remove what only resuming needs."""
+    shutil.rmtree(state_folder(model_folder), ignore_errors=True)
+
+
+def _optimizer_tensors(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
+    moments = optimizer.state_dict()["state"]
+    return {
+        f"optimizer/{index}/{key}": value.detach().cpu().contiguous()
+        for index, entry in moments.items()
+        for key, value in entry.items()
+    }
+
+
+def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+    partial = path.with_suffix(".partial")
+    save_file(dict(tensors), partial)
+    partial.replace(path)

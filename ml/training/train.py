@@ -1,0 +1,243 @@
+"""Training: reads top to bottom. A data set and a `TrainingConfig` become a model folder.
+
+Loss: binary cross-entropy with logits, each instrument's positives weighted by (absent / present) clips of the training part.
+Optimiser: Adam with a short warm-up and a cosine to zero. After every epoch the validation part is scored at probability 0.5, the
+run is saved, and the best epoch's weights kept; at the end each instrument's threshold is fitted on the validation part and the
+card written. Arithmetic is bfloat16 where the processor has it, weights and moments stay float32.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ml.checkpoint import WEIGHTS_NAME, ModelCard, SoundSource, weights_sha256, write_card
+from ml.dataset.manifest import Manifest
+from ml.dataset.reader import SplitReader
+from ml.device import best_device, has_fast_bfloat16
+from ml.evaluation.metrics import best_thresholds, f1_scores
+from ml.melspec import MelConfig
+from ml.networks.registry import Network, build_network
+from ml.training.augment import mix_pairs, scaled_batch
+from ml.training.config import TrainingConfig
+from ml.training.curves import draw_curves
+from ml.training.state import (
+    EpochRecord,
+    TrainingState,
+    best_weights,
+    discard_state,
+    read_state,
+    restore,
+    save_state,
+)
+
+WARM_UP_EPOCHS = 0.5
+LICENCES = {"FluidR3_GM": "MIT (Frank Wen)"}
+
+OnEpoch = Callable[[EpochRecord, int], None]  # (the epoch just finished, epochs in all)
+OnStep = Callable[[int, int], None]  # (steps done in this epoch, steps per epoch); may raise to stop
+
+
+def train(
+    dataset: Path,
+    folder: Path,
+    config: TrainingConfig,
+    *,
+    model_id: str,
+    device: str = "auto",
+    licences: Mapping[str, str] | None = None,
+    on_epoch: OnEpoch | None = None,
+    on_step: OnStep | None = None,
+) -> ModelCard:
+    """Train a network, or go on with a run of the same configuration that was interrupted.
+
+    Parameters
+    ----------
+    dataset : Path
+        A finished data set with a train and a validation part.
+    folder : Path
+        The model folder to write.
+    config : TrainingConfig
+    model_id : str
+        What the model will be called.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    licences : mapping of str to str, optional
+        Licence of each SoundFont, for the card; known ones need not be named.
+    on_epoch, on_step : callable, optional
+
+    Returns
+    -------
+    ModelCard
+
+    Raises
+    ------
+    InvalidDatasetError
+        When the data set is unfinished or lacks a part.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    training, validation = SplitReader(dataset, "train"), SplitReader(dataset, "validation")
+    manifest, mel = training.manifest, training.manifest.mel
+    torch_device = best_device(device)
+
+    torch.manual_seed(config.seed)
+    network = build_network(config.network, len(training.label_names), mel.n_mels)
+    network = network.to(torch_device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    loss_of = nn.BCEWithLogitsLoss(pos_weight=_positive_weights(training.labels).to(torch_device))
+
+    fingerprint = _fingerprint(config, manifest)
+    state = read_state(fingerprint, folder) or TrainingState(fingerprint, ())
+    if state.epochs:
+        restore(state, network, optimizer, folder)
+
+    steps_per_epoch = math.ceil(len(training) / config.batch_size)
+    for epoch in range(len(state.epochs) + 1, config.n_epochs + 1):
+        started = time.perf_counter()
+        rng = np.random.default_rng([config.seed, epoch])
+        torch.manual_seed(config.seed * 100_003 + epoch)
+        network.train()
+        losses = []
+        for step, batch in enumerate(training.batches(config.batch_size, rng)):
+            levels = torch.from_numpy(batch.level_db).to(torch_device).float()
+            labels = torch.from_numpy(batch.labels).to(torch_device).float()
+            levels, labels = mix_pairs(levels, labels, config.mix_probability, rng)
+            _set_learning_rate(optimizer, config, (epoch - 1) * steps_per_epoch + step, steps_per_epoch)
+            with _fast_arithmetic(torch_device):
+                logits = network(scaled_batch(levels, mel))
+            loss = loss_of(logits.float(), labels)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            losses.append(float(loss.detach()))
+            if on_step is not None:
+                on_step(step + 1, steps_per_epoch)
+        logits = predict_split(network, validation, mel, torch_device)
+        scores = f1_scores(validation.labels, (logits > 0.0).numpy())
+        record = EpochRecord(
+            epoch=epoch,
+            train_loss=float(np.mean(losses)),
+            validation_loss=float(
+                loss_of(logits.to(torch_device), torch.from_numpy(validation.labels).to(torch_device).float())
+            ),
+            macro_f1=scores.macro,
+            per_instrument_f1=dict(zip(training.label_names, scores.per_label.tolist(), strict=True)),
+            duration_s=time.perf_counter() - started,
+        )
+        state = TrainingState(fingerprint, (*state.epochs, record))
+        save_state(state, network, optimizer, folder)
+        draw_curves(state.epochs, folder / "curves.png")
+        if on_epoch is not None:
+            on_epoch(record, config.n_epochs)
+
+    return _finish(
+        network, state, validation, folder, config, model_id, manifest, {**LICENCES, **(licences or {})}
+    )
+
+
+def predict_split(network: nn.Module, split: SplitReader, mel: MelConfig, device: torch.device) -> Tensor:
+    """Logits of a whole split in evaluation mode, float32 on the CPU, `(n_clips, n_labels)`."""
+    network.eval()
+    logits = []
+    with torch.inference_mode():
+        for batch in split.batches(64):
+            levels = torch.from_numpy(batch.level_db).to(device).float()
+            logits.append(network(scaled_batch(levels, mel)).float().cpu())
+    return torch.cat(logits)
+
+
+def _finish(
+    network: Network,
+    state: TrainingState,
+    validation: SplitReader,
+    folder: Path,
+    config: TrainingConfig,
+    model_id: str,
+    manifest: Manifest,
+    licences: Mapping[str, str],
+) -> ModelCard:
+    """Write the best epoch's weights, with thresholds fitted on the validation part, as a model folder."""
+    weights = best_weights(folder)
+    network.load_state_dict(weights)
+    device = next(network.parameters()).device
+    probabilities = predict_split(network, validation, manifest.mel, device).sigmoid().numpy()
+    thresholds = best_thresholds(validation.labels, probabilities)
+    scores = f1_scores(validation.labels, probabilities >= thresholds)
+    save_file(weights, folder / WEIGHTS_NAME)
+    card = ModelCard(
+        id=model_id,
+        network=config.network,
+        labels=validation.label_names,
+        thresholds=dict(zip(validation.label_names, thresholds.tolist(), strict=True)),
+        mel=manifest.mel.to_dict(),
+        sha256=weights_sha256(folder),
+        dataset={
+            "recipe": manifest.recipe.model_dump(mode="json"),
+            "digest": manifest.digest,
+            "versions": manifest.versions,
+        },
+        training={
+            **config.to_dict(),
+            "torch": torch.__version__,
+            "best_epoch": state.best.epoch,
+            "history": [
+                {
+                    "epoch": r.epoch,
+                    "train_loss": round(r.train_loss, 5),
+                    "validation_loss": round(r.validation_loss, 5),
+                    "macro_f1": round(r.macro_f1, 5),
+                }
+                for r in state.epochs
+            ],
+        },
+        metrics={
+            "split": "validation",
+            "n_clips": len(validation),
+            "macro_f1": scores.macro,
+            "micro_f1": scores.micro,
+            "per_instrument_f1": dict(zip(validation.label_names, scores.per_label.tolist(), strict=True)),
+        },
+        sounds=tuple(
+            SoundSource(name=name, sha256=sha256, licence=licences.get(name, "not stated"))
+            for name, sha256 in manifest.soundfonts.items()
+        ),
+    )
+    write_card(card, folder)
+    discard_state(folder)
+    return card
+
+
+def _positive_weights(labels: NDArray[np.bool_]) -> Tensor:
+    """Absent / present clips per label; 1 for a label that never occurs."""
+    present = labels.sum(axis=0)
+    weights = np.where(present > 0, (len(labels) - present) / np.maximum(present, 1), 1.0)
+    return torch.tensor(np.maximum(weights, 1e-3), dtype=torch.float32)
+
+
+def _set_learning_rate(
+    optimizer: torch.optim.Adam, config: TrainingConfig, step: int, steps_per_epoch: int
+) -> None:
+    warm_up = max(1.0, WARM_UP_EPOCHS * steps_per_epoch)
+    progress = step / (config.n_epochs * steps_per_epoch)
+    rate = config.learning_rate * min(1.0, (step + 1) / warm_up) * 0.5 * (1.0 + math.cos(math.pi * progress))
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _fast_arithmetic(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))
+
+
+def _fingerprint(config: TrainingConfig, manifest: Manifest) -> str:
+    text = json.dumps({"config": config.to_dict(), "dataset": manifest.digest}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
