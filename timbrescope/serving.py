@@ -1,0 +1,94 @@
+"""The commands that serve: `up` (everything on this machine), `api` and `worker` (one part each,
+for production).
+
+Settings come from `TIMBRESCOPE_*` variables; the options here are shorthand for the ones that are
+changed most often.
+"""
+
+import os
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings
+
+from timbrescope.errors import InvalidSettingsError
+
+Settings = TypeVar("Settings", bound=BaseSettings)
+
+Host = Annotated[
+    str | None, typer.Option(help="Address to listen on [TIMBRESCOPE_HOST].", show_default=False)
+]
+Port = Annotated[
+    int | None,
+    typer.Option(help="Port to listen on [TIMBRESCOPE_PORT].", min=1, max=65_535, show_default=False),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        help="Worker processes, each with its own model [TIMBRESCOPE_CONCURRENCY].", min=1, show_default=False
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(up)
+    app.command()(api)
+    app.command()(worker)
+
+
+def up(host: Host = None, port: Port = None) -> None:
+    """Start the whole service on this machine: a private Redis, a worker and the API."""
+    from service.settings import ServiceSettings
+    from timbrescope import launcher
+
+    settings = load(ServiceSettings, host=host, port=port)
+    plan = launcher.Plan(
+        host=settings.host,
+        port=settings.port,
+        state_dir=settings.state_dir.absolute(),
+        redis_url=settings.redis_url if "redis_url" in settings.model_fields_set else None,
+        admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
+    )
+    launcher.up(plan, os.environ, lambda line: print(line, flush=True))
+
+
+def api(host: Host = None, port: Port = None) -> None:
+    """Start the API alone; it needs a Redis and, somewhere, workers."""
+    from service import run
+    from service.settings import ServiceSettings
+
+    run.main(load(ServiceSettings, host=host, port=port))
+
+
+def worker(concurrency: Concurrency = None) -> None:
+    """Start a worker alone; any number of them, on any machines, may share one Redis."""
+    from worker import run
+    from worker.settings import WorkerSettings
+
+    run.main(load(WorkerSettings, concurrency=concurrency))
+
+
+def load(kind: type[Settings], **given: Any) -> Settings:
+    """Read settings from the environment, over which the given ones win (None: not given).
+
+    Raises
+    ------
+    InvalidSettingsError
+        Naming each variable whose value makes no sense, and why.
+    """
+    try:
+        return kind(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        prefix = str(kind.model_config.get("env_prefix", ""))
+        raise InvalidSettingsError(
+            "; ".join(_fault(prefix, dict(fault)) for fault in error.errors())
+        ) from error
+
+
+def _fault(prefix: str, fault: dict[str, Any]) -> str:
+    reason = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        return reason
+    return f"{prefix}{fault['loc'][0]}".upper() + f" is {fault['input']!r}: {reason}."
