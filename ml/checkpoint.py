@@ -1,7 +1,7 @@
 """Checkpoints: a model folder holds `weights.safetensors` and `model.json`, its card.
 
-This module reads and writes cards and checks hashes; it is free of torch, so that anything may list models. Weights are
-loaded by `ml.model`, by safetensors only: a checkpoint never runs code.
+This module reads and writes cards and checks hashes; it is free of torch, so that anything may list models.
+Weights are loaded by `ml.model`, by safetensors only: a checkpoint never runs code.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ class SoundSource(BaseModel):
 class ModelCard(BaseModel):
     """What `model.json` says.
 
-    `labels` are in the order of the network's outputs; `thresholds` are the probabilities from which each counts as present;
-    `mel` is `ml.melspec.MelConfig`; `sha256` is that of the weights file. `dataset`, `training` and `metrics` are plain
-    records of how the model was made and how well it did on the validation part of its data set.
+    `labels` are in the order of the network's outputs; `thresholds` are the probabilities from which each
+    counts as present; `mel` is `ml.melspec.MelConfig`; `sha256` is that of the weights file. `dataset`,
+    `training` and `metrics` are plain records of how the model was made and how well it did on the validation
+    part of its data set.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

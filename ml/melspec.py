@@ -1,11 +1,12 @@
 """The one front end: samples to a log-mel spectrogram, shared by training, serving and explaining.
 
-Conventions: a spectrogram is `(n_mels, n_frames)`, low frequencies first, in dB re librosa's unit of power; frame `t` is
-centred on sample `t * hop_samples` (librosa's `center=True`, zeros beyond the ends). Definitions are librosa's: a
-periodic Hann window, Slaney's mel scale with area-normalised triangles.
+Conventions: a spectrogram is `(n_mels, n_frames)`, low frequencies first, in dB re librosa's unit of power;
+frame `t` is centred on sample `t * hop_samples` (librosa's `center=True`, zeros beyond the ends). Definitions
+are librosa's: a periodic Hann window, Slaney's mel scale with area-normalised triangles.
 
-A network does not see dB but `scaled` values in 0..1: 0 is 80 dB below the loudest cell of the window (or silence), 1
-the loudest cell. So a recording's level does not matter, down to `quietest_peak_db`, below which it counts as silence.
+A network does not see dB but `scaled` values in 0..1: 0 is 80 dB below the loudest cell of the window (or
+silence), 1 the loudest cell. So a recording's level does not matter, down to `quietest_peak_db`, below which
+it counts as silence.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class MelConfig:
     range_db : float
         Cells this far below the loudest one are scaled to 0.
     quietest_peak_db : float
-        The loudest cell is taken to be at least this loud, so that silence is 0 and noise floors stay near it.
+        A window whose loudest cell lies below this is silence (a steady tone at about -59 dB of full scale
+        reaches it).
     """
 
     sample_rate_hz: int = 44_100
@@ -56,7 +58,14 @@ class MelConfig:
     lowest_hz: float = 20.0
     highest_hz: float = 16_000.0
     range_db: float = 80.0
-    quietest_peak_db: float = -30.0
+    quietest_peak_db: float = -20.0
+
+    def __post_init__(self) -> None:
+        if self.quietest_peak_db - self.range_db < SILENCE_DB:
+            raise MelMismatchError(
+                f"Silence would not be scaled to 0: {self.quietest_peak_db} - {self.range_db} dB is below "
+                f"{SILENCE_DB} dB."
+            )
 
     @property
     def frequencies_hz(self) -> NDArray[np.float32]:
@@ -112,8 +121,9 @@ def level_db(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.floa
     Returns
     -------
     ndarray of float32, shape (n_mels, 1 + n_samples // hop_samples)
-        Levels in dB, at least `SILENCE_DB`. Equal to ``librosa.power_to_db(librosa.feature.melspectrogram(...),
-        top_db=None)``, but in blocks, so memory stays flat for long recordings.
+        Levels in dB, at least `SILENCE_DB`. Equal to
+        ``librosa.power_to_db(librosa.feature.melspectrogram(...), top_db=None)``, but in blocks, so memory
+        stays flat for long recordings.
     """
     half = config.window_samples // 2
     padded = np.pad(samples, (half, half))
@@ -142,8 +152,8 @@ def scaled(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.floa
     Returns
     -------
     ndarray of float32, same shape
-        ``(level - reference) / range_db + 1`` clipped to 0..1, where the reference is each window's loudest cell, but at
-        least `quietest_peak_db`. Silence is exactly 0.
+        ``(level - reference) / range_db + 1`` clipped to 0..1, where the reference is each window's loudest
+        cell, but at least `quietest_peak_db`. Silence is exactly 0.
     """
     reference_db = np.maximum(levels_db.max(axis=(-2, -1), keepdims=True), config.quietest_peak_db)
     return np.clip((levels_db - reference_db) / config.range_db + 1.0, 0.0, 1.0).astype(np.float32)

@@ -1,17 +1,18 @@
 """Building a data set: instantiate the recipe, render what is missing, write the manifest.
 
-A data set's folder holds `recipe.json` (validated), `clips.jsonl` (every clip with all choices made), the shards (see
-`ml.dataset.shards`) and, once all are complete, `manifest.json`. Interrupting loses only the shards being rendered;
-building again continues. Another recipe in the same folder is refused.
+A data set's folder holds `recipe.json` (validated), `clips.jsonl` (every clip with all choices made), the
+shards (see `ml.dataset.shards`) and, once all are complete, `manifest.json`. Interrupting loses only the
+shards being rendered; building again continues. Another recipe in the same folder is refused.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from importlib.metadata import version
 from pathlib import Path
@@ -31,7 +32,7 @@ from ml.melspec import MelConfig
 from ml.synthesis.instantiate import ClipPlan, instantiate
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.render import load_fluidsynth
-from ml.synthesis.soundfonts import Bank, find_bank
+from ml.synthesis.soundfonts import find_bank
 
 VERSIONED_PACKAGES = ("numpy", "scipy", "librosa", "soundfile", "pyfluidsynth", "mido")
 
@@ -93,7 +94,8 @@ def build_dataset(
     done = sum(len(record.clip_ids) for record in records.values())
     if on_progress is not None:
         on_progress(done, len(clips))
-    for record in _render_all(missing, folder, banks, mel, content, n_jobs):
+    render = functools.partial(write_shard, folder=folder, banks=banks, mel=mel, content=content)
+    for record in _render_all(missing, render, n_jobs):
         records[record.name] = record
         done += len(record.clip_ids)
         if on_progress is not None:
@@ -135,25 +137,18 @@ def _claim_folder(
 
 
 def _render_all(
-    shards: list[ShardPlan],
-    folder: Path,
-    banks: Mapping[str, Bank],
-    mel: MelConfig,
-    content: ShardContent,
-    n_jobs: int,
+    shards: list[ShardPlan], render: Callable[[ShardPlan], ShardRecord], n_jobs: int
 ) -> Iterator[ShardRecord]:
     if n_jobs == 1 or len(shards) <= 1:
         for shard in shards:
-            yield write_shard(shard, folder, banks, mel, content)
+            yield render(shard)
         return
     # spawn: a forked FluidSynth or BLAS would share state with its parent
     pool = ProcessPoolExecutor(
         n_jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_calm_worker
     )
     try:
-        pending: set[Future[ShardRecord]] = {
-            pool.submit(write_shard, shard, folder, banks, mel, content) for shard in shards
-        }
+        pending: set[Future[ShardRecord]] = {pool.submit(render, shard) for shard in shards}
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:

@@ -1,7 +1,7 @@
 """Reading a data set for training: log-mels by index, from memory-mapped shards, in an order drawn per epoch.
 
-Nothing is held in memory but the pages the system caches. Labels come from the instantiated recipe (`clips.jsonl`), never from
-the sound.
+Nothing is held in memory but the pages the system caches. Labels come from the instantiated recipe
+(`clips.jsonl`), never from the sound.
 """
 
 from __future__ import annotations

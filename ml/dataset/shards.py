@@ -1,14 +1,16 @@
 """Shards: the files of a data set, each written whole or not at all.
 
-A shard holds up to `CLIPS_PER_SHARD` clips of one split, as three files that share a stem such as `train-00003`:
+A shard holds up to `CLIPS_PER_SHARD` clips of one split, as three files that share a stem such as
+`train-00003`:
 
 * `train-00003.npy`   level_db, float16 `(n_clips, n_mels, n_frames)`, what training reads;
-* `train-00003.tar`   WebDataset-style: for each clip `<id>.flac` (the mix), `<id>.mid`, `<id>.json` (the clip plan with the
-  gain that mixing applied), and with stems `<id>.<k>.flac` in the plan's order;
-* `train-00003.json`  the record of the finished shard: clip ids, checksums. It is written last, by renaming, so a shard
-  without it does not exist and is rendered again.
+* `train-00003.tar`   WebDataset-style: for each clip `<id>.flac` (the mix), `<id>.mid`, `<id>.json` (the clip
+  plan with the gain that mixing applied), and with stems `<id>.<k>.flac` in the plan's order;
+* `train-00003.json`  the record of the finished shard: clip ids, checksums. It is written last, by renaming,
+  so a shard without it does not exist and is rendered again.
 
-Shards are pure functions of (recipe, shard index, SoundFonts, library versions): any process may write any shard.
+Shards are pure functions of (recipe, shard index, SoundFonts, library versions): any process may write any
+shard.
 """
 
 from __future__ import annotations

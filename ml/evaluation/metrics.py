@@ -1,7 +1,7 @@
 """Multi-label metrics: F1 per label and over labels, and the thresholds that maximise it.
 
-Arrays are `(n_clips, n_labels)`. Definitions are scikit-learn's; a label that neither occurs nor is predicted scores 0, except
-that macro-F1 here is over the labels that occur.
+Arrays are `(n_clips, n_labels)`. Definitions are scikit-learn's; a label that neither occurs nor is predicted
+scores 0, except that macro-F1 here is over the labels that occur.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ def best_thresholds(truth: NDArray[np.bool_], probabilities: NDArray[np.float32]
     Returns
     -------
     ndarray of float64, shape (n_labels,)
-        The middle of the thresholds with the highest F1, in 0.05..0.95 in steps of 0.01; 0.5 for a label that never occurs.
+        The middle of the thresholds with the highest F1, in 0.05..0.95 in steps of 0.01; 0.5 for a label that
+        never occurs.
     """
     thresholds = np.full(truth.shape[1], 0.5)
     for label in np.flatnonzero(truth.any(axis=0)):

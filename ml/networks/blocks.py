@@ -15,9 +15,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 class ToImage(nn.Module):
     """Resize a log-mel bilinearly to a square image of equal channels.
 
-    Both steps are linear and have no parameters, so the gradient of `ToImage` is its adjoint: relevance that arrives
-    at the image is summed over channels and spread over the cells each pixel was interpolated from, its sum kept (each pixel's
-    interpolation weights add up to 1).
+    Both steps are linear and have no parameters, so the gradient of `ToImage` is its adjoint: relevance that
+    arrives at the image is summed over channels and spread over the cells each pixel was interpolated from,
+    its sum kept (each pixel's interpolation weights add up to 1).
     """
 
     def __init__(self, size: int, channels: int) -> None:
@@ -35,9 +35,10 @@ class ToImage(nn.Module):
 class SoftmaxTimePool(nn.Module):
     """Pool class evidence over time: ``s_c = sum_t a_ct z_ct`` with ``a_c = softmax_t(z_c)``.
 
-    A soft maximum, so one bar of trumpet in a minute of piano is enough, while every frame keeps a share. Input `(batch, classes, 1,
-    n_steps)`, output `(batch, classes)`. While `hold_weights` is set the weights `a` are constants for the backward pass:
-    then the pooling is linear in `z`, and relevance passes through it as ``R_ct = a_ct z_ct / s_c * R_c``.
+    A soft maximum, so one bar of trumpet in a minute of piano is enough, while every frame keeps a share.
+    Input `(batch, classes, 1, n_steps)`, output `(batch, classes)`. While `hold_weights` is set the weights
+    `a` are constants for the backward pass: then the pooling is linear in `z`, and relevance passes through
+    it as ``R_ct = a_ct z_ct / s_c * R_c``.
     """
 
     def __init__(self) -> None:
@@ -53,7 +54,8 @@ class SoftmaxTimePool(nn.Module):
 
 
 def frozen_copy(network: nn.Module) -> nn.Module:
-    """Copy a network for explaining: batch norms folded into convolutions, nothing trainable, pooling weights held.
+    """Copy a network for explaining: batch norms folded into convolutions, nothing trainable, pooling weights
+    held.
 
     Parameters
     ----------

@@ -1,8 +1,10 @@
-"""`default`: convolutional to the end with pooling over time, so it takes any length and its evidence can be located.
+"""`default`: convolutional to the end with pooling over time, so it takes any length and its evidence can be
+located.
 
-A 5x5 convolution of stride 2, three blocks of 3x3 convolution and 2x2 max pooling, a convolution over the full remaining
-height (which makes what it learns depend on absolute frequency), and a 1x1 convolution to one evidence curve per instrument,
-pooled over time by a soft maximum. About 360,000 parameters; one evidence step is 16 frames (0.19 s) and sees about half a second.
+A 5x5 convolution of stride 2, three blocks of 3x3 convolution and 2x2 max pooling, a convolution over the
+full remaining height (which makes what it learns depend on absolute frequency), and a 1x1 convolution to one
+evidence curve per instrument, pooled over time by a soft maximum. About 360,000 parameters; one evidence step
+is 16 frames (0.19 s) and sees about half a second.
 """
 
 from __future__ import annotations

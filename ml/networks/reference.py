@@ -1,8 +1,8 @@
 """`reference`: the network of the study, exactly.
 
-The log-mel is resized bilinearly to 3x400x400 (three equal channels). Four convolutions (3x3, no padding; 8, 16, 32, 128
-channels), each with batch norm, ReLU and 2x2 max pooling, leave 128x23x23 = 67,712 features, then dropout and one linear layer.
-855,948 parameters for twelve instruments.
+The log-mel is resized bilinearly to 3x400x400 (three equal channels). Four convolutions (3x3, no padding; 8,
+16, 32, 128 channels), each with batch norm, ReLU and 2x2 max pooling, leave 128x23x23 = 67,712 features, then
+dropout and one linear layer. 855,948 parameters for twelve instruments.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Instantiation: a recipe and its seed become clips in which every random choice is made.
 
-A `ClipPlan` is all that rendering needs; it is saved with the data set (`clips.jsonl`) and renders again to the
-same bytes. Each clip draws from its own generator, seeded by (recipe seed, clip index), so clip 17 is the same
-whether one clip or ten thousand are made, on one process or many.
+A `ClipPlan` is all that rendering needs; it is saved with the data set (`clips.jsonl`) and renders again to
+the same bytes. Each clip draws from its own generator, seeded by (recipe seed, clip index), so clip 17 is the
+same whether one clip or ten thousand are made, on one process or many.
 
 Times are multiples of one MIDI tick (1/960 s), so that the MIDI file and the rendering agree exactly.
 After Salamon et al., *Scaper: a library for soundscape synthesis and augmentation* (WASPAA 2017).

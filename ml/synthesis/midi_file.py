@@ -1,7 +1,7 @@
 """Clips as MIDI: the messages that a stem's notes become, and a Standard MIDI File of a whole clip.
 
-A file has one track per stem, each on its own channel (channel 9, the drums, is left free), at 120 beats per minute and
-480 ticks per beat, so one tick is 1/960 s and note times are exact.
+A file has one track per stem, each on its own channel (channel 9, the drums, is left free), at 120 beats per
+minute and 480 ticks per beat, so one tick is 1/960 s and note times are exact.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def stem_messages(stem: StemPlan, channel: int = 0) -> tuple[StemMessage, ...]:
     Returns
     -------
     tuple of StemMessage
-        Program change first, then note-ons and note-offs by time; a note ends before another begins at the same tick.
+        Program change first, then note-ons and note-offs by time; a note ends before another begins at the
+        same tick.
     """
     notes = [
         (note.start_s + note.duration_s, 0, bytes([0x80 | channel, note.pitch, 0])) for note in stem.notes

@@ -1,7 +1,7 @@
 """Mixing: a clip plan becomes its stems and their sum.
 
-Stems are rendered separately, scaled by their recorded gains and by one common gain that keeps the mix below full
-scale; the mix is their sum, so `mix == stems.sum(axis=0)` holds to float32 rounding, for every clip.
+Stems are rendered separately, scaled by their recorded gains and by one common gain that keeps the mix below
+full scale; the mix is their sum, so `mix == stems.sum(axis=0)` holds to float32 rounding, for every clip.
 """
 
 from __future__ import annotations

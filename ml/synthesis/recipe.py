@@ -1,7 +1,7 @@
 """Recipes: what a data set should sound like, before any random choice is made.
 
-A recipe is a YAML file (or the same as JSON) validated here, once. `ml.synthesis.instantiate` turns it and its
-seed into clips in which every choice is made. Ranges are `[lowest, highest]`, inclusive; durations are in
+A recipe is a YAML file (or the same as JSON) validated here, once. `ml.synthesis.instantiate` turns it and
+its seed into clips in which every choice is made. Ranges are `[lowest, highest]`, inclusive; durations are in
 seconds, levels in dB, pitches are MIDI note numbers, probabilities lie in 0..1.
 """
 
@@ -112,7 +112,8 @@ class Recipe(_Section):
             raise ValueError("instruments, instruments_per_clip and soundfonts must each name at least one")
         if max(self.instruments_per_clip) > len(self.instruments):
             raise ValueError(
-                f"instruments_per_clip asks for {max(self.instruments_per_clip)} of {len(self.instruments)} instruments"
+                f"instruments_per_clip asks for {max(self.instruments_per_clip)} of "
+                f"{len(self.instruments)} instruments"
             )
         if max(self.instruments_per_clip) > 15:
             raise ValueError("instruments_per_clip is limited to 15, the melodic channels of a MIDI port")
@@ -156,7 +157,7 @@ def parse_recipe(text: str) -> Recipe:
         return Recipe.model_validate(fields)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(str(part) for part in fault['loc']) or 'recipe'}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, fault['loc'])) or 'recipe'}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
         raise InvalidRecipeError(

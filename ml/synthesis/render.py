@@ -1,8 +1,8 @@
 """Rendering: timed MIDI messages become sound, by FluidSynth.
 
-Sound is float32 mono, `(n_samples,)`, full scale +-1, at `SAMPLE_RATE_HZ`; FluidSynth's stereo pair is averaged.
-FluidSynth works in 16-bit steps here, so equal events give equal bytes. A synthesiser that has played keeps traces
-of it (voices, effects' delay lines), therefore every rendering gets a fresh one.
+Sound is float32 mono, `(n_samples,)`, full scale +-1, at `SAMPLE_RATE_HZ`; FluidSynth's stereo pair is
+averaged. FluidSynth works in 16-bit steps here, so equal events give equal bytes. A synthesiser that has
+played keeps traces of it (voices, effects' delay lines), therefore every rendering gets a fresh one.
 """
 
 from __future__ import annotations
@@ -63,10 +63,11 @@ def load_fluidsynth() -> Any:
     """
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints where the library lies when CI is set
-            import fluidsynth  # noqa: PLC0415  raises at import time where the library is missing
+            import fluidsynth
     except ImportError as error:
         raise MissingFluidSynthError(
-            "libfluidsynth is not installed. Debian: apt-get install libfluidsynth3; macOS: brew install fluid-synth."
+            "libfluidsynth is not installed. Debian: apt-get install libfluidsynth3; "
+            "macOS: brew install fluid-synth."
         ) from error
     return fluidsynth
 
@@ -94,7 +95,7 @@ def render_events(
     events: Sequence[TimedMessage],
     soundfont: Path,
     n_samples: int,
-    options: RenderOptions = RenderOptions(),  # noqa: B008  frozen
+    options: RenderOptions = RenderOptions(),
     on_block: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
     """Render MIDI messages with a fresh synthesiser.

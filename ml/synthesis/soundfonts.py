@@ -1,8 +1,8 @@
 """SoundFonts by name: where this machine keeps them, and which file serves a program.
 
 A *bank* is either one SoundFont file (`FluidR3_GM.sf2`) or a folder with one file per General MIDI program
-(`000.sf3`, `008.sf3`, ...). Recipes name banks without folder and ending; they are looked for in the folders of
-`TIMBRESCOPE_SOUNDFONT_PATH` (separated like `PATH`), then where Debian and Homebrew put them.
+(`000.sf3`, `008.sf3`, ...). Recipes name banks without folder and ending; they are looked for in the folders
+of `TIMBRESCOPE_SOUNDFONT_PATH` (separated like `PATH`), then where Debian and Homebrew put them.
 """
 
 from __future__ import annotations

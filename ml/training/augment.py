@@ -33,8 +33,8 @@ def mix_pairs(
     Returns
     -------
     levels_db, labels : Tensor
-        Mixed where drawn; the inputs are not changed. Powers of unrelated sounds add up on average, so the mel of the sum
-        is close to the sum of the mels.
+        Mixed where drawn; the inputs are not changed. Powers of unrelated sounds add up on average, so the
+        mel of the sum is close to the sum of the mels.
     """
     drawn = torch.from_numpy(rng.random(len(labels)) < probability).to(labels.device)
     partners = torch.from_numpy(rng.permutation(len(labels))).to(labels.device)

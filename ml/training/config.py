@@ -19,7 +19,8 @@ class TrainingConfig:
     learning_rate : float
         Of Adam at its highest; it rises over the first half epoch and falls to zero along a cosine.
     mix_probability : float
-        Share of training clips that another clip is added to, power to power, at -6..6 dB, with the labels of both.
+        Share of training clips that another clip is added to, power to power, at -6..6 dB, with the labels of
+        both.
     seed : int
         Of initial weights, order, mixing and dropout.
     """
@@ -34,7 +35,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if self.n_epochs < 1 or self.batch_size < 1:
             raise InvalidRequestError(
-                f"A training needs at least one epoch and one clip per batch, not {self.n_epochs} and {self.batch_size}."
+                f"A training needs at least one epoch and one clip per batch, "
+                f"not {self.n_epochs} and {self.batch_size}."
             )
         if not 0.0 <= self.mix_probability <= 1.0:
             raise InvalidRequestError(f"The mix probability {self.mix_probability} is outside 0..1.")

@@ -1,7 +1,7 @@
 """The state of a training run between epochs, so that it can be interrupted and resumed.
 
-Stored in `<model folder>/training/` as safetensors (weights, Adam's moments) and JSON (epochs done); both are removed when the run
-is complete. Randomness needs no state: every epoch is seeded by (seed, epoch).
+Stored in `<model folder>/training/` as safetensors (weights, Adam's moments) and JSON (epochs done); both are
+removed when the run is complete. Randomness needs no state: every epoch is seeded by (seed, epoch).
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from ml.dataset.shards import write_whole
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch gave: mean training loss, validation loss, F1 over and per instrument, and seconds it took."""
+    """What one epoch gave: mean training loss, validation loss, F1 over and per instrument, and seconds it
+    took.
+    """
 
     epoch: int
     train_loss: float

@@ -1,9 +1,10 @@
 """Training: reads top to bottom. A data set and a `TrainingConfig` become a model folder.
 
-Loss: binary cross-entropy with logits, each instrument's positives weighted by (absent / present) clips of the training part.
-Optimiser: Adam with a short warm-up and a cosine to zero. After every epoch the validation part is scored at probability 0.5, the
-run is saved, and the best epoch's weights kept; at the end each instrument's threshold is fitted on the validation part and the
-card written. Arithmetic is bfloat16 where the processor has it, weights and moments stay float32.
+Loss: binary cross-entropy with logits, each instrument's positives weighted by (absent / present) clips of
+the training part. Optimiser: Adam with a short warm-up and a cosine to zero. After every epoch the validation
+part is scored at probability 0.5, the run is saved, and the best epoch's weights kept; at the end each
+instrument's threshold is fitted on the validation part and the card written. Arithmetic is bfloat16 where the
+processor has it, weights and moments stay float32.
 """
 
 from __future__ import annotations
@@ -14,28 +15,26 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ml.checkpoint import WEIGHTS_NAME, ModelCard, SoundSource, weights_sha256, write_card
+from ml.checkpoint import ModelCard, SoundSource
 from ml.dataset.manifest import Manifest
 from ml.dataset.reader import SplitReader
 from ml.device import best_device, has_fast_bfloat16
-from ml.evaluation.metrics import best_thresholds, f1_scores
+from ml.evaluation.metrics import F1Scores, f1_scores
 from ml.melspec import MelConfig
-from ml.networks.registry import Network, build_network
+from ml.networks.registry import build_network
 from ml.training.augment import mix_pairs, scaled_batch
 from ml.training.config import TrainingConfig
 from ml.training.curves import draw_curves
 from ml.training.state import (
     EpochRecord,
     TrainingState,
-    best_weights,
-    discard_state,
     read_state,
     restore,
     save_state,
@@ -140,9 +139,26 @@ def train(
         if on_epoch is not None:
             on_epoch(record, config.n_epochs)
 
-    return _finish(
-        network, state, validation, folder, config, model_id, manifest, {**LICENCES, **(licences or {})}
+    network.load_state_dict(best_weights(folder))
+    probabilities = predict_split(network, validation, mel, torch_device).sigmoid().numpy()
+    thresholds = best_thresholds(validation.labels, probabilities)
+    scores = f1_scores(validation.labels, probabilities >= thresholds)
+    save_file(plain_weights(network), folder / WEIGHTS_NAME)
+    card = ModelCard(
+        id=model_id,
+        network=config.network,
+        labels=validation.label_names,
+        thresholds=dict(zip(validation.label_names, thresholds.tolist(), strict=True)),
+        mel=mel.to_dict(),
+        sha256=weights_sha256(folder),
+        dataset=_dataset_record(manifest),
+        training=_training_record(config, state),
+        metrics=_metrics_record(scores, validation),
+        sounds=_sound_sources(manifest, {**LICENCES, **(licences or {})}),
     )
+    write_card(card, folder)
+    discard_state(folder)
+    return card
 
 
 def predict_split(network: nn.Module, split: SplitReader, mel: MelConfig, device: torch.device) -> Tensor:
@@ -156,65 +172,47 @@ def predict_split(network: nn.Module, split: SplitReader, mel: MelConfig, device
     return torch.cat(logits)
 
 
-def _finish(
-    network: Network,
-    state: TrainingState,
-    validation: SplitReader,
-    folder: Path,
-    config: TrainingConfig,
-    model_id: str,
-    manifest: Manifest,
-    licences: Mapping[str, str],
-) -> ModelCard:
-    """Write the best epoch's weights, with thresholds fitted on the validation part, as a model folder."""
-    weights = best_weights(folder)
-    network.load_state_dict(weights)
-    device = next(network.parameters()).device
-    probabilities = predict_split(network, validation, manifest.mel, device).sigmoid().numpy()
-    thresholds = best_thresholds(validation.labels, probabilities)
-    scores = f1_scores(validation.labels, probabilities >= thresholds)
-    save_file(weights, folder / WEIGHTS_NAME)
-    card = ModelCard(
-        id=model_id,
-        network=config.network,
-        labels=validation.label_names,
-        thresholds=dict(zip(validation.label_names, thresholds.tolist(), strict=True)),
-        mel=manifest.mel.to_dict(),
-        sha256=weights_sha256(folder),
-        dataset={
-            "recipe": manifest.recipe.model_dump(mode="json"),
-            "digest": manifest.digest,
-            "versions": manifest.versions,
-        },
-        training={
-            **config.to_dict(),
-            "torch": torch.__version__,
-            "best_epoch": state.best.epoch,
-            "history": [
-                {
-                    "epoch": r.epoch,
-                    "train_loss": round(r.train_loss, 5),
-                    "validation_loss": round(r.validation_loss, 5),
-                    "macro_f1": round(r.macro_f1, 5),
-                }
-                for r in state.epochs
-            ],
-        },
-        metrics={
-            "split": "validation",
-            "n_clips": len(validation),
-            "macro_f1": scores.macro,
-            "micro_f1": scores.micro,
-            "per_instrument_f1": dict(zip(validation.label_names, scores.per_label.tolist(), strict=True)),
-        },
-        sounds=tuple(
-            SoundSource(name=name, sha256=sha256, licence=licences.get(name, "not stated"))
-            for name, sha256 in manifest.soundfonts.items()
-        ),
+def _dataset_record(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "recipe": manifest.recipe.model_dump(mode="json"),
+        "digest": manifest.digest,
+        "versions": manifest.versions,
+    }
+
+
+def _training_record(config: TrainingConfig, state: TrainingState) -> dict[str, Any]:
+    history = [
+        {
+            "epoch": record.epoch,
+            "train_loss": round(record.train_loss, 5),
+            "validation_loss": round(record.validation_loss, 5),
+            "macro_f1": round(record.macro_f1, 5),
+        }
+        for record in state.epochs
+    ]
+    return {
+        **config.to_dict(),
+        "torch": torch.__version__,
+        "best_epoch": state.best.epoch,
+        "history": history,
+    }
+
+
+def _metrics_record(scores: F1Scores, validation: SplitReader) -> dict[str, Any]:
+    return {
+        "split": "validation",
+        "n_clips": len(validation),
+        "macro_f1": scores.macro,
+        "micro_f1": scores.micro,
+        "per_instrument_f1": dict(zip(validation.label_names, scores.per_label.tolist(), strict=True)),
+    }
+
+
+def _sound_sources(manifest: Manifest, licences: Mapping[str, str]) -> tuple[SoundSource, ...]:
+    return tuple(
+        SoundSource(name=name, sha256=sha256, licence=licences.get(name, "not stated"))
+        for name, sha256 in manifest.soundfonts.items()
     )
-    write_card(card, folder)
-    discard_state(folder)
-    return card
 
 
 def _positive_weights(labels: NDArray[np.bool_]) -> Tensor:

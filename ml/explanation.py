@@ -1,0 +1,270 @@
+"""Explanations: for each instrument, where in time and frequency its evidence lies, and through which
+concepts it came.
+
+The pipeline: a recording (or the asked part of it) is classified window by window; each instrument to explain
+gets its relevance in every window, its strongest concepts and their remainder; windows' maps are merged. All
+maps are signed, `(n_mels, n_frames)`. Only windows with sound are attributed: silence is evidence of nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.classification import (
+    Classification,
+    InstrumentScore,
+    ListenedWindows,
+    Progress,
+    check_threshold,
+    judge,
+    listen,
+)
+from ml.errors import InvalidRequestError, RangeRequiredError, UnknownInstrumentError
+from ml.model import Model
+from ml.recording import Recording
+from ml.relevance import concept_relevance, instrument_relevance
+from ml.windows import merge_windows
+
+LONGEST_WHOLE_S = 60.0
+MAX_CONCEPTS = 64
+
+
+@dataclass(frozen=True)
+class Spectrogram:
+    """What was analysed: levels in dB `(n_mels, n_frames)` with its axes; times count from the recording's
+    beginning.
+    """
+
+    level_db: NDArray[np.float32]
+    frequencies_hz: NDArray[np.float32]
+    times_s: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ConceptExplanation:
+    """One concept's part in an instrument's evidence, or (`channel` None) that of all channels not listed.
+
+    Attributes
+    ----------
+    layer : str
+        The concept layer.
+    channel : int or None
+        None for the remainder.
+    relevance : float
+        Signed relevance at the concept layer, the mean over windows.
+    share : float
+        `relevance` over the sum of the magnitudes of all channels' relevances, -1..1.
+    relevance_map : ndarray of float32, shape (n_mels, n_frames)
+    """
+
+    layer: str
+    channel: int | None
+    relevance: float
+    share: float
+    relevance_map: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Conservation:
+    """How much of the logit reached the input.
+
+    Attributes
+    ----------
+    logit : float
+        Mean of the explained windows' logits: what relevance started from.
+    relevance : float
+        Mean of the sums of their maps: what arrived.
+    gap : float
+        ``(logit - relevance) / |logit|``: what biases and alpha-beta rules absorbed (positive) or made
+        (negative).
+    concept_error : float
+        Largest deviation of concepts plus remainder from the whole map, over the map's largest magnitude.
+    """
+
+    logit: float
+    relevance: float
+    gap: float
+    concept_error: float
+
+
+@dataclass(frozen=True)
+class InstrumentExplanation:
+    """One instrument's evidence. `concepts` end with their remainder; together they add up to
+    `relevance_map`.
+    """
+
+    instrument: str
+    probability: float
+    relevance_map: NDArray[np.float32]
+    concepts: tuple[ConceptExplanation, ...]
+    conservation: Conservation
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The explained part of a recording, what was found in it, and why."""
+
+    recording: Recording
+    classification: Classification
+    spectrogram: Spectrogram
+    instruments: tuple[InstrumentExplanation, ...]
+
+
+def explain(
+    model: Model,
+    recording: Recording,
+    *,
+    instruments: Sequence[str] | None = None,
+    n_concepts: int = 5,
+    threshold: float | None = None,
+    start_s: float | None = None,
+    duration_s: float | None = None,
+    on_progress: Progress | None = None,
+) -> Explanation:
+    """Explain why a model hears instruments in a recording.
+
+    Parameters
+    ----------
+    model : Model
+    recording : Recording
+        At the model's sample rate.
+    instruments : sequence of str, optional
+        What to explain, whether found or not; by default every instrument found.
+    n_concepts : int
+        How many of the strongest concepts to map for each instrument, 0..64.
+    threshold : float, optional
+        As for `classify`.
+    start_s, duration_s : float, optional
+        Which part to explain (and to classify); a recording longer than 60 s needs both.
+    on_progress : callable, optional
+        Called with ("classifying", windows done, windows) and ("attributing", maps done, maps);
+        may raise to cancel.
+
+    Returns
+    -------
+    Explanation
+        With no instruments when none was asked for and none found.
+
+    Raises
+    ------
+    UnknownInstrumentError
+        When the model has no such label; the error lists those it has.
+    RangeRequiredError
+        When the recording is longer than 60 s and the part is not named.
+    InvalidRequestError
+        When a parameter is out of range.
+    """
+    check_threshold(threshold)
+    if not 0 <= n_concepts <= MAX_CONCEPTS:
+        raise InvalidRequestError(f"concepts {n_concepts} is outside 0..{MAX_CONCEPTS}.")
+    unknown = [name for name in instruments or () if name not in model.card.labels]
+    if unknown:
+        raise UnknownInstrumentError(
+            f"The model {model.card.id} does not know {', '.join(map(repr, unknown))}.",
+            extra={"unknown": unknown, "available": list(model.card.labels)},
+        )
+    part = asked_part(recording, start_s, duration_s)
+    heard = listen(model, part, on_progress)
+    classification = judge(model, heard, part.start_s, threshold)
+    chosen = tuple(dict.fromkeys(instruments)) if instruments else classification.found
+    scores = {score.instrument: score for score in classification.instruments}
+    ordered = sorted((scores[name] for name in chosen), key=lambda score: -score.probability)
+    n_maps = len(ordered) * (n_concepts + 2)  # the whole map, the concepts, the remainder
+    maps_done = itertools.count(1)
+
+    def on_map() -> None:
+        if on_progress is not None:
+            on_progress("attributing", min(next(maps_done), n_maps), n_maps)
+
+    explained = [_explain_instrument(model, heard, score, n_concepts, on_map) for score in ordered]
+    times_s = model.mel.times_s(heard.levels_db.shape[1]) + np.float32(part.start_s)
+    spectrogram = Spectrogram(heard.levels_db, model.mel.frequencies_hz, times_s)
+    return Explanation(part, classification, spectrogram, tuple(explained))
+
+
+def asked_part(recording: Recording, start_s: float | None, duration_s: float | None) -> Recording:
+    """The part of a recording to explain; `RangeRequiredError` when a long one's is not named."""
+    if start_s is None and duration_s is None:
+        check_range_given(recording.duration_s, start_s, duration_s)
+        return recording
+    start_s = 0.0 if start_s is None else start_s
+    part = recording.part(start_s, recording.duration_s if duration_s is None else duration_s)
+    check_range_given(part.duration_s, None, None)
+    return part
+
+
+def check_range_given(recording_duration_s: float, start_s: float | None, duration_s: float | None) -> None:
+    """Refuse to explain more than 60 s at once."""
+    if recording_duration_s > LONGEST_WHOLE_S and (start_s is None or duration_s is None):
+        raise RangeRequiredError(
+            f"{recording_duration_s:.1f} s are too long to explain at once: name a part of at most "
+            f"{LONGEST_WHOLE_S:g} s with start_s and duration_s.",
+            extra={"duration_s": recording_duration_s, "longest_s": LONGEST_WHOLE_S},
+        )
+
+
+def _explain_instrument(
+    model: Model, heard: ListenedWindows, score: InstrumentScore, n_concepts: int, on_map: Callable[[], None]
+) -> InstrumentExplanation:
+    name, probability = score.instrument, score.probability
+    label = model.card.labels.index(name)
+    sounding = [index for index, silent in enumerate(heard.silent) if not silent]
+    n_frames = heard.levels_db.shape[1]
+
+    def merged(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        whole = np.zeros_like(heard.inputs)
+        whole[sounding] = maps
+        return merge_windows(whole, heard.windows, n_frames)
+
+    if not sounding:
+        empty = np.zeros_like(heard.levels_db)
+        rest = ConceptExplanation(model.concept_layer, None, 0.0, 0.0, empty)
+        return InstrumentExplanation(name, probability, empty, (rest,), Conservation(0.0, 0.0, 0.0, 0.0))
+
+    inputs = heard.inputs[sounding]
+    whole = instrument_relevance(model, inputs, label)
+    on_map()
+    channel_relevance = whole.channels.mean(axis=0)  # (n_channels,)
+    magnitude = float(np.abs(channel_relevance).sum()) or 1.0
+    strongest = [int(k) for k in np.argsort(-np.abs(channel_relevance), kind="stable")[:n_concepts]]
+    others = [k for k in range(len(channel_relevance)) if k not in strongest]
+    groups: list[tuple[int | None, list[int]]] = [(channel, [channel]) for channel in strongest]
+    groups.append((None, others))
+    concepts = []
+    for channel, channels in groups:
+        relevance = float(channel_relevance[channels].sum())
+        concept_map = merged(concept_relevance(model, inputs, label, channels))
+        concepts.append(
+            ConceptExplanation(model.concept_layer, channel, relevance, relevance / magnitude, concept_map)
+        )
+        on_map()
+    relevance_map = merged(whole.maps)
+    return InstrumentExplanation(
+        name,
+        probability,
+        relevance_map,
+        tuple(concepts),
+        _conservation(whole.logits, whole.maps, relevance_map, concepts),
+    )
+
+
+def _conservation(
+    logits: NDArray[np.float32],
+    maps: NDArray[np.float32],
+    relevance_map: NDArray[np.float32],
+    concepts: Sequence[ConceptExplanation],
+) -> Conservation:
+    logit, arrived = float(logits.mean()), float(maps.sum(axis=(1, 2), dtype=np.float64).mean())
+    parts = np.sum([concept.relevance_map for concept in concepts], axis=0)
+    largest = float(np.abs(relevance_map).max()) or 1.0
+    return Conservation(
+        logit=logit,
+        relevance=arrived,
+        gap=(logit - arrived) / max(abs(logit), np.finfo(np.float32).tiny),
+        concept_error=float(np.abs(parts - relevance_map).max()) / largest,
+    )

@@ -1,0 +1,116 @@
+"""A recording in memory, and how uploaded bytes become one: audio is decoded, MIDI is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.errors import InvalidRequestError
+from ml.media import MediaLimits, decode_audio, inspect_media, parse_midi
+from ml.synthesis.render import SAMPLE_RATE_HZ, render_events
+from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, find_bank
+
+RELEASE_S = 1.0  # a rendering goes on this long after the last note ends
+PEAK_CEILING = 0.98
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Mono sound.
+
+    Attributes
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Full scale +-1.
+    sample_rate_hz : int
+    start_s : float
+        Where in the original it begins, when it is a part of one.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    start_s: float = 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.sample_rate_hz
+
+    def part(self, start_s: float, duration_s: float) -> Recording:
+        """Cut a part out.
+
+        Parameters
+        ----------
+        start_s, duration_s : float
+            A part that reaches beyond the end is shortened.
+
+        Raises
+        ------
+        InvalidRequestError
+            When the part is empty or begins after the end.
+        """
+        if not (np.isfinite(start_s) and np.isfinite(duration_s)) or start_s < 0.0 or duration_s <= 0.0:
+            raise InvalidRequestError(
+                f"start_s {start_s} and duration_s {duration_s} do not name a part of a recording."
+            )
+        first = round(start_s * self.sample_rate_hz)
+        if first >= len(self.samples):
+            raise InvalidRequestError(
+                f"start_s {start_s} lies after the recording's end at {self.duration_s:.2f} s."
+            )
+        last = first + max(1, round(duration_s * self.sample_rate_hz))
+        return Recording(self.samples[first:last], self.sample_rate_hz, self.start_s + start_s)
+
+
+def load_recording(
+    data: bytes,
+    *,
+    sample_rate_hz: int,
+    limits: MediaLimits = MediaLimits(),
+    soundfont: Path | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Recording:
+    """Decode audio, or render MIDI.
+
+    Parameters
+    ----------
+    data : bytes
+        An audio file or a Standard MIDI File.
+    sample_rate_hz : int
+        Rate of the result. MIDI is rendered at 44,100 Hz, the only rate it may be asked at.
+    limits : MediaLimits
+    soundfont : Path, optional
+        The SoundFont for MIDI; by default FluidR3_GM.
+    on_progress : callable, optional
+        Called with ("decoding", seconds done, seconds in all) while MIDI is rendered; may raise to stop.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    MediaError
+        When the file cannot be read or is out of bounds.
+    SystemDependencyError
+        When FluidSynth or the SoundFont is missing.
+    """
+    if inspect_media(data, limits).format != "midi":
+        return Recording(decode_audio(data, sample_rate_hz, limits), sample_rate_hz)
+    if sample_rate_hz != SAMPLE_RATE_HZ:
+        raise InvalidRequestError(f"MIDI is rendered at {SAMPLE_RATE_HZ} Hz, not at {sample_rate_hz} Hz.")
+    score = parse_midi(data, limits)
+    path = soundfont if soundfont is not None else find_bank(DEFAULT_SOUNDFONT).file_for(0)
+    n_samples = round((score.duration_s + RELEASE_S) * SAMPLE_RATE_HZ)
+
+    def on_block(done: int, total: int) -> None:
+        if on_progress is not None:
+            on_progress("decoding", done // SAMPLE_RATE_HZ, total // SAMPLE_RATE_HZ)
+
+    samples = render_events(score.events, path, n_samples, on_block=on_block)
+    peak = float(np.abs(samples).max())
+    return Recording(samples * np.float32(min(1.0, PEAK_CEILING / peak)) if peak else samples, SAMPLE_RATE_HZ)
