@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ml.checkpoint import ModelCard, SoundSource
+from ml.checkpoint import WEIGHTS_NAME, ModelCard, SoundSource, weights_sha256, write_card
 from ml.dataset.manifest import Manifest
 from ml.dataset.reader import SplitReader
 from ml.device import best_device, has_fast_bfloat16
-from ml.evaluation.metrics import F1Scores, f1_scores
+from ml.evaluation.metrics import F1Scores, best_thresholds, f1_scores
 from ml.melspec import MelConfig
 from ml.networks.registry import build_network
 from ml.training.augment import mix_pairs, scaled_batch
@@ -35,6 +36,9 @@ from ml.training.curves import draw_curves
 from ml.training.state import (
     EpochRecord,
     TrainingState,
+    best_weights,
+    discard_state,
+    plain_weights,
     read_state,
     restore,
     save_state,
