@@ -1,1 +1,1 @@
-"""The science of Timbrescope: recordings, log-mel spectrograms, networks, explanations. Knows no HTTP and no queue."""
+"""The science of Timbrescope: recordings, networks, explanations. It knows no HTTP and no queue."""

@@ -2,8 +2,8 @@
 
 Conventions: `str(error)` is one clear sentence that carries the offending value; `code` is a stable slug,
 one per situation; `extra` holds optional members for machines, made of JSON values only. Nothing here knows
-HTTP: one module elsewhere maps codes to statuses. This module imports nothing heavy, so that every process may
-use it. Errors survive pickling.
+HTTP: one module elsewhere maps codes to statuses. This module imports nothing heavy, so that every process
+may use it. Errors survive pickling.
 """
 
 from collections.abc import Mapping
