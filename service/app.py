@@ -1,0 +1,58 @@
+"""The application: routes, error handlers and the services between start and stop, put together.
+
+Conventions: `create_app` reads nothing but its settings, so that an application can be described without
+any Redis; connections are made when it starts and closed when it stops.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from service.documentation import describe
+from service.errors import install_error_handlers
+from service.metrics import Metrics
+from service.middleware import RequestRecorder
+from service.routes import analysis, catalog, health, jobs, pages
+from service.services import open_services
+from service.settings import ServiceSettings
+
+
+def create_app(settings: ServiceSettings | None = None) -> FastAPI:
+    """The application for these settings, by default those of the environment."""
+    chosen = settings or ServiceSettings()
+    metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = open_services(chosen, metrics)
+        app.state.services = services
+        metrics.watch_jobs(services.store, services.catalog)
+        try:
+            yield
+        finally:
+            await services.close()
+
+    app = FastAPI(
+        version=_version(),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.add_middleware(RequestRecorder, metrics=metrics)
+    install_error_handlers(app)
+    for module in (analysis, jobs, catalog, health, pages):
+        app.include_router(module.router)
+    app.mount("/static", StaticFiles(directory=str(pages.STATIC)), name="static")
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("timbrescope")
+    except PackageNotFoundError:
+        return "0"

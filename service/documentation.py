@@ -1,0 +1,111 @@
+"""What the OpenAPI document says of each route besides its types: answers, problems and examples.
+
+Conventions: every route declares its answers through `answer`, `raw_answer` and `problems`; problem
+documents have their own media type. `describe` makes the document that `/openapi.json` serves and the
+repository holds.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+
+from service import examples
+from service.schemas import ProblemDocument
+from worker.problems import MEDIA_TYPE
+
+Responses = dict[int | str, dict[str, Any]]
+
+TITLE = "Timbrescope"
+DESCRIPTION = """\
+Listens to a recording, says which instruments play, and shows *why* it says so: a relevance map per instrument over
+the mel-spectrogram, made with Concept Relevance Propagation.
+
+Send a recording to `POST /classify` or `POST /explain`. The answer is a job; `Prefer: wait=30` waits for it, and
+otherwise `GET /jobs/{id}` or its events tell how it fares. Files that a job made are linked from its result.
+
+Every error is an RFC 9457 problem document (`application/problem+json`) whose `type` is stable.
+"""
+TAGS = [
+    {"name": "analysis", "description": "Send recordings."},
+    {"name": "jobs", "description": "Follow jobs and fetch what they made."},
+    {"name": "models", "description": "What can be asked for."},
+    {"name": "service", "description": "The service itself."},
+]
+
+_PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
+
+
+def answer(
+    description: str, model: type[BaseModel], example: Any, headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """A JSON answer."""
+    return {
+        "description": description,
+        "model": model,
+        "content": {"application/json": {"example": example}},
+        "headers": _headers(headers or {}),
+    }
+
+
+def raw_answer(
+    description: str, media_types: dict[str, Any], headers: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """An answer that is not JSON; its media types, each with an example or None."""
+    content = {
+        media_type: {"schema": {"type": "string"}} | ({} if example is None else {"example": example})
+        for media_type, example in media_types.items()
+    }
+    return {"description": description, "content": content, "headers": _headers(headers or {})}
+
+
+def problems(**named: dict[str, Any]) -> Responses:
+    """The problems that a route may answer with, by an example of each; a fault is always possible."""
+    responses: Responses = {}
+    for name, example in {**named, "fault": examples.FAULT}.items():
+        response = responses.setdefault(
+            example["status"],
+            {
+                "description": example["title"],
+                "content": {MEDIA_TYPE: {"schema": _PROBLEM_SCHEMA, "examples": {}}},
+            },
+        )
+        response["content"][MEDIA_TYPE]["examples"][name] = {"value": example}
+        if example["title"] not in response["description"]:
+            response["description"] += f"; {example['title']}"
+    return responses
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document of the application."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=TITLE,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            tags=TAGS,
+            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        )
+        schemas = document["components"]["schemas"]
+        schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        # The framework describes its own validation errors, which are never sent here.
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        for operation in _operations(document):
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:
+    return [operation for path in document["paths"].values() for operation in path.values()]
+
+
+def _headers(headers: dict[str, str]) -> dict[str, Any]:
+    return {
+        name: {"description": description, "schema": {"type": "string"}}
+        for name, description in headers.items()
+    }

@@ -1,0 +1,200 @@
+"""Examples for the API description: what a request about one short clip is answered, from first to last.
+
+Conventions: plain JSON values, each fit for the schema that it illustrates (a test checks that).
+"""
+
+from typing import Any
+
+JOB_ID = "01983b5e-7c1a-7d31-9f57-2b8f0c3a9d10"
+_SHA256 = "5c1f1d3a8b2e4f60718293a4b5c6d7e8f9010a1b2c3d4e5f60718293a4b5c6d7"
+_ARTIFACTS = f"/jobs/{JOB_ID}/artifacts"
+
+
+def problem(
+    code: str, title: str, status: int, detail: str, *, instance: str | None = None, **extra: Any
+) -> dict[str, Any]:
+    """An example of a problem document."""
+    document = {"type": f"/problems/{code}", "title": title, "status": status, "detail": detail, **extra}
+    return document if instance is None else {**document, "instance": instance}
+
+
+_COMMON: dict[str, Any] = {
+    "id": JOB_ID,
+    "kind": "explain",
+    "created_at": "2026-03-01T12:00:00.125000Z",
+    "input": {
+        "filename": "clip.wav",
+        "sha256": _SHA256,
+        "format": "wav",
+        "duration_s": 5.0,
+        "sample_rate_hz": 44100,
+        "channels": 1,
+    },
+    "model": {"id": "default", "sha256": _SHA256},
+    "links": {"self": f"/jobs/{JOB_ID}", "events": f"/jobs/{JOB_ID}/events"},
+}
+
+JOB_SUMMARY: dict[str, Any] = {
+    **_COMMON,
+    "status": "succeeded",
+    "started_at": "2026-03-01T12:00:00.190000Z",
+    "finished_at": "2026-03-01T12:00:01.871000Z",
+    "expires_at": "2026-03-02T12:00:01.871000Z",
+    "progress": {"stage": "drawing", "done": 14, "total": 14, "queue_position": None},
+    "error": None,
+}
+
+JOB_QUEUED: dict[str, Any] = {
+    **_COMMON,
+    "status": "queued",
+    "started_at": None,
+    "finished_at": None,
+    "expires_at": None,
+    "progress": {"stage": "queued", "done": 0, "total": 0, "queue_position": 1},
+    "result": None,
+    "error": None,
+}
+
+CLASSIFY_RESULT: dict[str, Any] = {
+    "instruments": [
+        {"instrument": "Violin", "probability": 0.97, "present": True},
+        {"instrument": "Trumpet", "probability": 0.02, "present": False},
+    ],
+    "timeline": [{"start_s": 0.0, "end_s": 5.0, "probabilities": {"Violin": 0.97, "Trumpet": 0.02}}],
+}
+
+EXPLAIN_RESULT: dict[str, Any] = {
+    **CLASSIFY_RESULT,
+    "spectrogram": {"png": f"{_ARTIFACTS}/spectrogram.png", "npz": f"{_ARTIFACTS}/spectrogram.npz"},
+    "explanations": [
+        {
+            "instrument": "Violin",
+            "probability": 0.97,
+            "map": {"png": f"{_ARTIFACTS}/map-violin.png", "npz": f"{_ARTIFACTS}/map-violin.npz"},
+            "concepts": [
+                {
+                    "layer": "conv4",
+                    "channel": 17,
+                    "relevance": 0.31,
+                    "share": 0.22,
+                    "map": {
+                        "png": f"{_ARTIFACTS}/concept-violin-17.png",
+                        "npz": f"{_ARTIFACTS}/concept-violin-17.npz",
+                    },
+                },
+                {
+                    "layer": "conv4",
+                    "channel": None,
+                    "relevance": 1.1,
+                    "share": 0.78,
+                    "map": {
+                        "png": f"{_ARTIFACTS}/concept-violin-rest.png",
+                        "npz": f"{_ARTIFACTS}/concept-violin-rest.npz",
+                    },
+                },
+            ],
+            "quality": {},
+        }
+    ],
+}
+
+JOB_SUCCEEDED: dict[str, Any] = {**JOB_SUMMARY, "result": EXPLAIN_RESULT}
+
+JOB_CANCELLED: dict[str, Any] = {
+    **JOB_QUEUED,
+    "status": "cancelled",
+    "finished_at": "2026-03-01T12:00:00.400000Z",
+    "expires_at": "2026-03-02T12:00:00.400000Z",
+    "progress": {"stage": "queued", "done": 0, "total": 0, "queue_position": None},
+}
+
+JOB_LIST: dict[str, Any] = {"jobs": [JOB_SUMMARY], "next": f"/jobs?limit=1&cursor={JOB_ID}"}
+
+EVENT_STREAM = (
+    "id: 1772366400190-0\n"
+    "event: job\n"
+    f'data: {{"id": "{JOB_ID}", "status": "running", '
+    '"progress": {"stage": "attributing", "done": 3, "total": 7, "queue_position": null}}\n\n'
+)
+
+MODEL_LIST: dict[str, Any] = {
+    "models": [
+        {
+            "id": "default",
+            "sha256": _SHA256,
+            "default": True,
+            "task": "instruments",
+            "instruments": ["Violin", "Trumpet"],
+            "thresholds": {"Violin": 0.5, "Trumpet": 0.45},
+            "card": {"id": "default", "task": "instruments", "network": "default"},
+        }
+    ]
+}
+
+INSTRUMENT_LIST: dict[str, Any] = {
+    "model": "default",
+    "instruments": [
+        {"instrument": "Violin", "threshold": 0.5},
+        {"instrument": "Trumpet", "threshold": 0.45},
+    ],
+}
+
+METRICS = (
+    "# HELP timbrescope_queue_depth Jobs that wait.\n"
+    "# TYPE timbrescope_queue_depth gauge\n"
+    'timbrescope_queue_depth{queue="interactive"} 0.0\n'
+)
+
+FAULT = problem("internal-error", "A fault in the service", 500, "A fault in the service; its log says more.")
+STORE_UNAVAILABLE = problem(
+    "store-unavailable",
+    "The store is not available",
+    503,
+    "The store of jobs does not answer at the moment (ConnectionError).",
+)
+NOT_READY = problem("no-worker", "No worker", 503, "No worker is ready at the moment.")
+UNKNOWN_JOB = problem("unknown-job", "Unknown job", 404, f"There is no job '{JOB_ID}'.")
+UNKNOWN_ARTIFACT = problem(
+    "unknown-artifact", "Unknown artefact", 404, f"Job {JOB_ID} has no artefact 'map-kazoo.png'."
+)
+JOB_EXPIRED = problem(
+    "job-expired", "The job has expired", 410, f"Job {JOB_ID} has expired, and its files with it."
+)
+BAD_BODY = problem("bad-request", "Bad Request", 400, "There was an error parsing the body")
+TOO_LONG = problem(
+    "too-long",
+    "The recording is too large",
+    413,
+    "The recording lasts 3600.000 s; the limit is 600 s.",
+    duration_s=3600.0,
+    max_duration_s=600.0,
+)
+UNKNOWN_FORMAT = problem(
+    "unknown-format",
+    "Not a supported kind of recording",
+    415,
+    "The file is no audio or MIDI file that is known.",
+)
+UNKNOWN_INSTRUMENT = problem(
+    "unknown-instrument",
+    "Unknown instrument",
+    422,
+    "Model 'default' does not know 'Kazoo'.",
+    unknown=["Kazoo"],
+    available=["Violin", "Trumpet"],
+)
+UNKNOWN_MODEL = problem(
+    "unknown-model",
+    "Unknown model",
+    422,
+    "There is no model 'best'.",
+    unknown="best",
+    available=["default", "reference"],
+)
+INVALID_QUERY = problem(
+    "invalid-request",
+    "The request makes no sense",
+    422,
+    "limit: Input should be less than or equal to 100, not '1000'.",
+    errors=[{"field": "limit", "message": "Input should be less than or equal to 100, not '1000'"}],
+)

@@ -1,0 +1,52 @@
+"""`GET /models` and `GET /instruments`: what can be asked for."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from service import examples
+from service.documentation import answer, problems
+from service.schemas import InstrumentDocument, InstrumentList, ModelDocument, ModelList
+from service.services import Provided
+
+router = APIRouter(tags=["models"])
+
+
+@router.get(
+    "/models",
+    response_model=ModelList,
+    responses={
+        200: answer("The models", ModelList, examples.MODEL_LIST),
+        **problems(no_worker=examples.NOT_READY, store_unavailable=examples.STORE_UNAVAILABLE),
+    },
+    summary="List the models",
+)
+def list_models(services: Provided) -> ModelList:
+    """The models that the workers serve, each with its whole card."""
+    default_id = services.settings.default_model
+    return ModelList(models=[ModelDocument.of(model, default_id) for model in services.catalog.models()])
+
+
+@router.get(
+    "/instruments",
+    response_model=InstrumentList,
+    responses={
+        200: answer("The instruments", InstrumentList, examples.INSTRUMENT_LIST),
+        **problems(
+            unknown_model=examples.UNKNOWN_MODEL,
+            no_worker=examples.NOT_READY,
+            store_unavailable=examples.STORE_UNAVAILABLE,
+        ),
+    },
+    summary="List the instruments that a model knows",
+)
+def list_instruments(
+    services: Provided,
+    model: Annotated[str | None, Query(description="A model's id; by default the default model.")] = None,
+) -> InstrumentList:
+    """The names as they stand in results and as `instruments` of `POST /explain` takes them."""
+    found = services.catalog.model(model or services.settings.default_model)
+    instruments = [
+        InstrumentDocument(instrument=label, threshold=found.thresholds[label]) for label in found.labels
+    ]
+    return InstrumentList(model=found.id, instruments=instruments)

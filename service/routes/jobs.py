@@ -1,0 +1,158 @@
+"""The jobs: looked up, listed, followed, cancelled, and the files that they made."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from ml.errors import InvalidRequestError
+from service import examples, sse
+from service.documentation import answer, problems, raw_answer
+from service.etag import matches, strong_etag
+from service.schemas import JobDocument, JobList, JobSummary
+from service.services import Provided, Services
+from worker.errors import IllegalTransitionError
+from worker.ids import is_job_id
+from worker.jobs import Job
+
+LARGEST_PAGE = 100
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+JobId = Annotated[str, Path(description="The job's id.", examples=[examples.JOB_ID])]
+
+_GONE = problems(
+    unknown_job=examples.UNKNOWN_JOB,
+    job_expired=examples.JOB_EXPIRED,
+    store_unavailable=examples.STORE_UNAVAILABLE,
+)
+
+
+@router.get(
+    "",
+    response_model=JobList,
+    responses={
+        200: answer("Some of the jobs", JobList, examples.JOB_LIST),
+        **problems(invalid=examples.INVALID_QUERY, store_unavailable=examples.STORE_UNAVAILABLE),
+    },
+    summary="List the jobs, newest first",
+)
+def list_jobs(
+    services: Provided,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="How many jobs at most.")] = 20,
+    cursor: Annotated[str | None, Query(description="From `next` of the page before.")] = None,
+) -> JobList:
+    """The jobs that have not expired, without their results; `next` leads to older ones."""
+    if cursor is not None and not is_job_id(cursor):
+        raise InvalidRequestError(
+            f"cursor: {cursor[:60]!r} is not from a page's `next`.",
+            extra={"errors": [{"field": "cursor", "message": "Not from a page's `next`"}]},
+        )
+    page = services.store.page(limit, cursor)
+    following = None if page.next_before is None else f"/jobs?limit={limit}&cursor={page.next_before}"
+    summaries = [JobSummary.of(job, services.store.queue_position(job)) for job in page.jobs]
+    return JobList(jobs=summaries, next=following)
+
+
+@router.get(
+    "/{job_id}",
+    response_model=JobDocument,
+    responses={200: answer("The job", JobDocument, examples.JOB_SUCCEEDED), **_GONE},
+    summary="Look at a job",
+)
+def get_job(services: Provided, job_id: JobId) -> JobDocument:
+    """The job with its progress and, once it has succeeded, its result. Expired and deleted jobs answer 410."""
+    job = services.store.get(job_id)
+    return JobDocument.of(job, services.store.queue_position(job))
+
+
+@router.delete(
+    "/{job_id}",
+    response_model=JobDocument,
+    responses={
+        200: answer("The job, now cancelled", JobDocument, examples.JOB_CANCELLED),
+        204: {"description": "The job had ended; it is deleted, and its files with it"},
+        **_GONE,
+    },
+    summary="Cancel or delete a job",
+)
+def delete_job(services: Provided, job_id: JobId) -> Response:
+    """Cancels a job that is queued or running; deletes one that has ended, with everything that it made."""
+    try:
+        job = services.store.cancel(job_id)
+    except IllegalTransitionError:
+        services.store.delete(job_id)
+        return Response(status_code=204)
+    return JSONResponse(JobDocument.of(job).model_dump(mode="json", by_alias=True))
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=Response,
+    responses={
+        200: raw_answer(
+            "Server-sent events named `job`, one for every change, up to the job's end",
+            {"text/event-stream": examples.EVENT_STREAM},
+        ),
+        204: {"description": "The job has ended and `Last-Event-ID` is its last event: nothing is to come"},
+        **_GONE,
+    },
+    summary="Follow a job",
+)
+async def follow_job(
+    services: Provided,
+    job_id: JobId,
+    last_event_id: Annotated[
+        str | None, Header(description="Where to go on; browsers send it by themselves.")
+    ] = None,
+) -> Response:
+    """Every change of status and progress as it happens, from the job's beginning or from `Last-Event-ID` on.
+
+    The data of an event is JSON with `id`, `status` and `progress`. The stream ends with the job.
+    """
+    job = await run_in_threadpool(services.store.get, job_id)
+    after = sse.entry_after(last_event_id)
+    if job.status.is_terminal and after == await services.feed.last_entry(job_id):
+        return Response(status_code=204)
+    return sse.EventStream(_events(services, job, after))
+
+
+async def _events(services: Services, job: Job, after: str) -> AsyncIterator[str]:
+    async for event in services.feed.follow(job.id, job.queue, after):
+        yield sse.encode(event)
+
+
+@router.get(
+    "/{job_id}/artifacts/{name}",
+    response_class=Response,
+    responses={
+        200: raw_answer(
+            "The file",
+            {"image/png": None, "audio/wav": None, "application/x-npz": None, "application/json": "{}"},
+            {"ETag": "Strong: the SHA-256 of the content."},
+        ),
+        304: {"description": "The client's copy is the same"},
+        **_GONE,
+        **problems(
+            unknown_job=examples.UNKNOWN_JOB,
+            unknown_artifact=examples.UNKNOWN_ARTIFACT,
+        ),
+    },
+    summary="Fetch a file that a job made",
+)
+def get_artifact(
+    services: Provided,
+    job_id: JobId,
+    name: Annotated[str, Path(description="The file's name, as linked.", examples=["spectrogram.png"])],
+    if_none_match: Annotated[str | None, Header(description="ETags of copies that the client has.")] = None,
+) -> Response:
+    """A picture, a sound or numbers from the job's result; `audio.wav` is what was analysed."""
+    services.store.get(job_id)
+    info = services.artifacts.info(job_id, name)
+    headers = {"ETag": strong_etag(info.sha256), "Cache-Control": "private, no-cache"}
+    if matches(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    headers["Content-Disposition"] = f'inline; filename="{info.name}"'
+    return Response(services.artifacts.data(job_id, name), media_type=info.media_type, headers=headers)

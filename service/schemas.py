@@ -1,0 +1,235 @@
+"""The shapes of answers, as they are validated, sent and described in the OpenAPI document.
+
+Conventions: times are RFC 3339 in UTC, durations and positions in seconds, links are paths on this server.
+Results may gain members; clients ignore those that they do not know.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.catalog import PublishedModel
+from worker.jobs import Job, JobKind, JobStatus
+
+
+class Open(BaseModel):
+    """A shape that may gain members."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class ProblemDocument(Open):
+    """RFC 9457: what went wrong. More members may stand beside these, such as `available` or `errors`."""
+
+    type: str = Field(description="Names the kind of problem; stable, to be compared.")
+    title: str = Field(description="The kind of problem for a person.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What was wrong this time, with the offending value.")
+    instance: str | None = Field(None, description="The path of what the problem is about, such as a job.")
+
+
+class ProgressDocument(BaseModel):
+    """How far a job is."""
+
+    stage: str = Field(
+        description="What is being done, such as decoding, classifying, attributing or drawing."
+    )
+    done: int = Field(description="Steps of this stage that are done.")
+    total: int = Field(description="Steps of this stage in all; 0 while unknown.")
+    queue_position: int | None = Field(description="1 for the job that is next; null unless queued.")
+
+
+class InputDocument(BaseModel):
+    """The recording, as its headers describe it."""
+
+    filename: str
+    sha256: str
+    format: str = Field(description="wav, flac, ogg, mp3, aiff or midi.")
+    duration_s: float
+    sample_rate_hz: int | None = Field(description="null for MIDI.")
+    channels: int | None = Field(description="null for MIDI.")
+
+
+class ModelReference(BaseModel):
+    """A model, and the hash of its weights."""
+
+    id: str
+    sha256: str
+
+
+class InstrumentScore(BaseModel):
+    """How sure the model is of an instrument: the highest probability over all windows."""
+
+    instrument: str
+    probability: float = Field(ge=0, le=1)
+    present: bool
+
+
+class WindowScores(BaseModel):
+    """The probabilities in one window of the recording."""
+
+    start_s: float
+    end_s: float
+    probabilities: dict[str, float]
+
+
+class ClassifyResult(Open):
+    """Which instruments play, most probable first, and when."""
+
+    instruments: list[InstrumentScore]
+    timeline: list[WindowScores]
+
+
+class ImageAndNumbers(Open):
+    """A picture, and the same as numbers."""
+
+    png: str
+    npz: str
+
+
+class ConceptDocument(Open):
+    """What one channel of the network contributes; the last entry states the remainder of all others."""
+
+    layer: str
+    channel: int | None = Field(description="null for the remainder.")
+    relevance: float = Field(description="Signed; positive speaks for the instrument.")
+    share: float
+    map: ImageAndNumbers
+
+
+class InstrumentExplanation(Open):
+    """Why the model says that an instrument plays."""
+
+    instrument: str
+    probability: float = Field(ge=0, le=1)
+    map: ImageAndNumbers = Field(description="Signed relevance over frequency and time.")
+    concepts: list[ConceptDocument]
+    quality: dict[str, Any] = Field(default_factory=dict, description="Figures on how far to trust the map.")
+
+
+class ExplainResult(ClassifyResult):
+    """The classification, and the evidence for each instrument."""
+
+    spectrogram: ImageAndNumbers
+    explanations: list[InstrumentExplanation]
+
+
+class LinksDocument(BaseModel):
+    """Where the job and its events are found."""
+
+    self_: Annotated[str, Field(alias="self")]
+    events: str
+
+
+class JobSummary(BaseModel):
+    """A job without its result."""
+
+    id: str
+    kind: JobKind
+    status: JobStatus
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None = Field(description="When the job and its files go; null until it has ended.")
+    progress: ProgressDocument
+    input: InputDocument
+    model: ModelReference
+    error: ProblemDocument | None = Field(description="Why a failed job failed.")
+    links: LinksDocument
+
+    @classmethod
+    def of(cls, job: Job, queue_position: int | None = None) -> Self:
+        """The document of a job."""
+        error = None if job.error is None else {**job.error.document(), "instance": job.path}
+        return cls.model_validate(
+            {
+                "id": job.id,
+                "kind": job.kind,
+                "status": job.status,
+                "created_at": job.created_at,
+                "started_at": job.started_at,
+                "finished_at": job.finished_at,
+                "expires_at": job.expires_at,
+                "progress": {**vars(job.progress), "queue_position": queue_position},
+                "input": vars(job.input),
+                "model": vars(job.model),
+                "result": job.result,
+                "error": error,
+                "links": {"self": job.path, "events": f"{job.path}/events"},
+            }
+        )
+
+
+class JobDocument(JobSummary):
+    """A job."""
+
+    result: ExplainResult | ClassifyResult | None = Field(description="null until the job has succeeded.")
+
+
+class JobList(BaseModel):
+    """Some of the jobs, newest first."""
+
+    jobs: list[JobSummary]
+    next: str | None = Field(description="The path of the next page; null on the last one.")
+
+
+class JobEventDocument(BaseModel):
+    """What one server-sent event carries in its data."""
+
+    id: str
+    status: JobStatus
+    progress: ProgressDocument
+
+
+class ModelDocument(BaseModel):
+    """A model that can be asked for."""
+
+    id: str
+    sha256: str
+    default: bool = Field(description="Whether requests that name no model get this one.")
+    task: str
+    instruments: list[str]
+    thresholds: dict[str, float] = Field(description="From which probability on each instrument is present.")
+    card: dict[str, Any] = Field(
+        description="All that the model's card says: training, data, metrics, licences."
+    )
+
+    @classmethod
+    def of(cls, model: PublishedModel, default_id: str) -> Self:
+        """The document of an announced model."""
+        return cls(
+            id=model.id,
+            sha256=model.sha256,
+            default=model.id == default_id,
+            task=model.task,
+            instruments=list(model.labels),
+            thresholds=dict(model.thresholds),
+            card=dict(model.card),
+        )
+
+
+class ModelList(BaseModel):
+    """The models that can be asked for."""
+
+    models: list[ModelDocument]
+
+
+class InstrumentDocument(BaseModel):
+    """An instrument that a model knows."""
+
+    instrument: str
+    threshold: float = Field(description="From which probability on it is present, unless the request says.")
+
+
+class InstrumentList(BaseModel):
+    """The instruments that a model knows."""
+
+    model: str
+    instruments: list[InstrumentDocument]
+
+
+class HealthDocument(BaseModel):
+    """All is well."""
+
+    status: str

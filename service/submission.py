@@ -1,0 +1,96 @@
+"""From a checked form to a queued job: everything that size, headers and parsed structure can tell is decided here.
+
+Conventions: blocking, for the thread pool. What only decoding can show is the worker's to find.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ml.errors import InvalidRequestError, RangeRequiredError
+from ml.media import MediaInfo, inspect_media
+from service.services import Services
+from worker.errors import QueueFullError
+from worker.ids import new_job_id
+from worker.jobs import LONGEST_EXPLAINED_S, QUEUE_OF, Job, JobInput, JobKind, ModelRef, Parameters
+
+_LONGEST_NAME = 200
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a client asks for."""
+
+    kind: JobKind
+    filename: str | None
+    data: bytes
+    model_id: str | None
+    parameters: Parameters
+
+
+def submit(services: Services, submission: Submission) -> Job:
+    """Checks the request and hands it to the workers.
+
+    Raises
+    ------
+    TimbrescopeError
+        Saying what is wrong with the recording, the parameters or the service; no job is left behind then.
+    """
+    settings, asked = services.settings, submission.parameters
+    if services.store.queue_depth(QUEUE_OF[submission.kind]) >= settings.max_queued_interactive:
+        raise QueueFullError(f"{settings.max_queued_interactive} jobs wait already; try again later.")
+    model = services.catalog.model(submission.model_id or settings.default_model)
+    model.require_instruments(asked.instruments or ())
+    info = inspect_media(submission.data, settings.media_limits)
+    if submission.kind is JobKind.EXPLAIN:
+        check_range(info, asked)
+    job = Job(
+        id=new_job_id(),
+        kind=submission.kind,
+        input=_input(submission, info),
+        model=ModelRef(model.id, model.sha256),
+        parameters=asked,
+        created_at=datetime.now(UTC),
+    )
+    services.store.admit(job, submission.data, max_queued=settings.max_queued_interactive)
+    try:
+        services.queue.send(job)
+    except BaseException:
+        services.store.withdraw(job)
+        raise
+    return job
+
+
+def check_range(info: MediaInfo, asked: Parameters) -> None:
+    """Refuses a part of a recording that it does not have, and a long recording of which no part is named."""
+    if asked.start_s is not None and asked.start_s >= info.duration_s:
+        raise InvalidRequestError(
+            f"start_s {asked.start_s:g} is not before the recording's end at {info.duration_s:.3f} s.",
+            extra={"errors": [{"field": "start_s", "message": "Beyond the recording's end"}]},
+        )
+    is_whole = asked.start_s is None or asked.duration_s is None
+    if is_whole and info.duration_s > LONGEST_EXPLAINED_S:
+        raise RangeRequiredError(
+            f"The recording lasts {info.duration_s:.3f} s; beyond {LONGEST_EXPLAINED_S:g} s, start_s and "
+            "duration_s have to say which part to explain.",
+            extra={"duration_s": info.duration_s, "longest_s": LONGEST_EXPLAINED_S},
+        )
+
+
+def display_name(filename: str | None) -> str:
+    """A client's file name made fit to be shown. It is never used as a path."""
+    base = re.split(r"[/\\]", filename or "")[-1]
+    return _UNPRINTABLE.sub("", base)[:_LONGEST_NAME] or "upload"
+
+
+def _input(submission: Submission, info: MediaInfo) -> JobInput:
+    return JobInput(
+        filename=display_name(submission.filename),
+        sha256=hashlib.sha256(submission.data).hexdigest(),
+        format=info.format,
+        duration_s=info.duration_s,
+        sample_rate_hz=info.sample_rate_hz,
+        channels=info.channels,
+    )

@@ -1,0 +1,133 @@
+"""The models that can be asked for, announced in Redis by the workers that serve them.
+
+Conventions: the API has no model folder; it knows the cards that workers announce. A worker renews its
+announcement every `HEARTBEAT_S`, from the moment that one of its processes is ready; after `PRESENCE_S`
+without renewal it counts as gone. While any worker is there, the models are those that the present ones
+serve; while none is (a restart, say), those announced last, so that requests can wait in the queue.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from pydantic import TypeAdapter
+from redis import Redis
+
+from ml.errors import UnknownInstrumentError, UnknownModelError
+from worker import keys
+from worker.errors import NoWorkerError
+
+HEARTBEAT_S = 5.0
+PRESENCE_S = 20.0
+
+
+@dataclass(frozen=True)
+class PublishedModel:
+    """A model that some worker serves; `card` is all that its folder says of it."""
+
+    id: str
+    sha256: str
+    task: str
+    labels: tuple[str, ...]
+    thresholds: Mapping[str, float]
+    card: Mapping[str, object]
+
+    def require_instruments(self, instruments: Sequence[str]) -> None:
+        """Raises `UnknownInstrumentError` naming those that the model does not know."""
+        unknown = [name for name in instruments if name not in self.labels]
+        if unknown:
+            raise UnknownInstrumentError(
+                f"Model {self.id!r} does not know {', '.join(repr(name[:100]) for name in unknown)}.",
+                extra={"unknown": unknown, "available": list(self.labels)},
+            )
+
+
+@dataclass(frozen=True)
+class WorkerPresence:
+    """A worker that is there, and the models that it serves."""
+
+    name: str
+    models: tuple[str, ...]
+
+
+_MODELS = TypeAdapter(PublishedModel)
+_PRESENCE = TypeAdapter(WorkerPresence)
+
+
+def model_from_card(card: Mapping[str, object]) -> PublishedModel:
+    """The announcement of a model with this card."""
+    return _MODELS.validate_python({**card, "card": card})
+
+
+class Catalog:
+    """What the workers serve."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._announced: set[str] = set()
+
+    def announce(self, worker: str, models: Sequence[PublishedModel]) -> None:
+        """A worker's process says that it is ready."""
+        self._publish(worker, models, create=True)
+
+    def renew(self, worker: str, models: Sequence[PublishedModel]) -> None:
+        """A worker says what it has, again and again, and that it is there if a process of it ever said
+        so.
+        """
+        self._publish(worker, models, create=worker in self._announced)
+
+    def withdraw(self, worker: str) -> None:
+        """A worker says that it stops."""
+        self._redis.delete(keys.worker(worker))
+
+    def workers(self) -> tuple[WorkerPresence, ...]:
+        """The workers that are there."""
+        names = list(self._redis.scan_iter(keys.WORKERS))
+        found = cast(list[bytes | None], self._redis.mget(names)) if names else []
+        return tuple(_PRESENCE.validate_json(presence) for presence in found if presence is not None)
+
+    def models(self) -> tuple[PublishedModel, ...]:
+        """The models that can be asked for, by id.
+
+        Raises
+        ------
+        NoWorkerError
+            When no worker has ever announced one.
+        """
+        announced = cast(dict[bytes, bytes], self._redis.hgetall(keys.MODELS))
+        served = {model for worker in self.workers() for model in worker.models}
+        models = sorted(
+            (_MODELS.validate_json(card) for card in announced.values()), key=lambda model: model.id
+        )
+        present = tuple(model for model in models if model.id in served)
+        if not models:
+            raise NoWorkerError("No worker has announced a model yet; start one with `timbrescope worker`.")
+        return present or tuple(models)
+
+    def model(self, model_id: str) -> PublishedModel:
+        """One model.
+
+        Raises
+        ------
+        UnknownModelError
+            When there is none of this id; it lists those that there are.
+        """
+        models = self.models()
+        for model in models:
+            if model.id == model_id:
+                return model
+        raise UnknownModelError(
+            f"There is no model {model_id[:100]!r}.",
+            extra={"unknown": model_id, "available": [model.id for model in models]},
+        )
+
+    def _publish(self, worker: str, models: Sequence[PublishedModel], *, create: bool) -> None:
+        presence = WorkerPresence(worker, tuple(model.id for model in models))
+        lifetime_ms = round(PRESENCE_S * 1000)
+        with self._redis.pipeline(transaction=True) as pipe:
+            for model in models:
+                pipe.hset(keys.MODELS, model.id, cast(str, _MODELS.dump_json(model)))
+            pipe.set(keys.worker(worker), _PRESENCE.dump_json(presence), px=lifetime_ms, xx=not create)
+            *_, present = pipe.execute()
+        if present:
+            self._announced.add(worker)

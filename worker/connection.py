@@ -1,0 +1,71 @@
+"""Connections to Redis: made in one place, so that time-outs and retries are the same everywhere.
+
+Conventions: clients return bytes. `unix:///path` URLs are Redis's own; kombu spells the same thing
+`redis+socket:///path?virtual_host=N`.
+"""
+
+from urllib.parse import parse_qs, urlsplit
+
+import redis.asyncio
+from redis import Redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    ExecAbortError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TimeoutError,
+)
+from redis.retry import Retry
+
+from worker.errors import StoreUnavailableError
+
+CONNECT_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 10.0
+
+# What redis-py raises when Redis is gone, still loading, full or a replica: nobody's request is at fault.
+# Redis aborts a transaction when it refused one of its commands, which for the commands used here means
+# that it is full.
+UNAVAILABLE = (
+    ConnectionError,
+    TimeoutError,
+    BusyLoadingError,
+    OutOfMemoryError,
+    ExecAbortError,
+    ReadOnlyError,
+)
+
+
+def connect(url: str, *, patience: int = 1) -> Redis:
+    """A client that tries again `patience` times, ever more slowly (up to 2 s), before it gives up."""
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=ANSWER_TIMEOUT_S,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2.0), patience),
+    )
+
+
+def connect_async(url: str, *, longest_block_s: float) -> redis.asyncio.Redis:
+    """A client for asyncio whose answers may take `longest_block_s`, for blocking reads."""
+    return redis.asyncio.Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=ANSWER_TIMEOUT_S + longest_block_s,
+    )
+
+
+def broker_url(redis_url: str) -> str:
+    """The same Redis as kombu spells it."""
+    parts = urlsplit(redis_url)
+    if parts.scheme != "unix":
+        return redis_url
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    return f"redis+socket://{credentials}{parts.path}?virtual_host={database}"
+
+
+def unavailable(error: Exception) -> StoreUnavailableError:
+    """What to tell a client when one of `UNAVAILABLE` was raised."""
+    return StoreUnavailableError(f"The store of jobs does not answer at the moment ({type(error).__name__}).")

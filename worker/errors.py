@@ -1,0 +1,79 @@
+"""Errors of jobs and of the service around them, none of which is the recording's fault.
+
+Conventions as in `ml.errors`: one sentence with the offending value, a stable `code`, members in `extra`.
+No HTTP here: `worker.problems` maps them.
+"""
+
+from typing import ClassVar
+
+from ml.errors import TimbrescopeError
+
+
+class UnknownJobError(TimbrescopeError):
+    """There is no job of this id, and there was none lately."""
+
+    code: ClassVar[str] = "unknown-job"
+
+
+class JobExpiredError(TimbrescopeError):
+    """The job was there; its time to live is over."""
+
+    code: ClassVar[str] = "job-expired"
+
+
+class JobDeletedError(TimbrescopeError):
+    """The job was there; somebody deleted it."""
+
+    code: ClassVar[str] = "job-deleted"
+
+
+class UnknownArtifactError(TimbrescopeError):
+    """The job has no artefact of this name."""
+
+    code: ClassVar[str] = "unknown-artifact"
+
+
+class QueueFullError(TimbrescopeError):
+    """As many jobs wait already as may wait."""
+
+    code: ClassVar[str] = "queue-full"
+
+
+class NoWorkerError(TimbrescopeError):
+    """No worker has ever announced a model, so nothing can be promised."""
+
+    code: ClassVar[str] = "no-worker"
+
+
+class StoreUnavailableError(TimbrescopeError):
+    """Redis does not answer or cannot take more."""
+
+    code: ClassVar[str] = "store-unavailable"
+
+
+class TimeLimitError(TimbrescopeError):
+    """An attempt took longer than any may take."""
+
+    code: ClassVar[str] = "time-limit"
+
+
+class WorkerLostError(TimbrescopeError):
+    """Every attempt at the job ended with the death of its process."""
+
+    code: ClassVar[str] = "worker-lost"
+
+
+class InternalError(TimbrescopeError):
+    """A fault of this program; the log knows more than the client is told."""
+
+    code: ClassVar[str] = "internal-error"
+
+
+class IllegalTransitionError(Exception):
+    """A job was to go from one status to another that cannot follow it: a fault of the caller."""
+
+
+class AttemptLostError(Exception):
+    """The attempt no longer owns its job: it was cancelled, deleted, ended or taken over. Not an error to
+    report.
+    """

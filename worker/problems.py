@@ -1,0 +1,97 @@
+"""Problem documents (RFC 9457), and the one place where errors are given an HTTP status.
+
+Conventions: `type` is `/problems/<code>`, stable for each kind of error; `title` is the same for every
+error of a type; `detail` is about this one. The members of `extra` stand beside them in the document.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+
+from ml.errors import (
+    InvalidRequestError,
+    RangeRequiredError,
+    SystemDependencyError,
+    TimbrescopeError,
+    UnknownInstrumentError,
+    UnknownModelError,
+)
+from ml.media import InvalidMediaError, MediaError, MediaTooLargeError, UnsupportedMediaError
+from worker import errors
+
+MEDIA_TYPE = "application/problem+json"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What went wrong, for a person and for a machine."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    extra: Mapping[str, object] = field(default_factory=dict)
+
+    def document(self) -> dict[str, object]:
+        """The members as they stand in the JSON document."""
+        return {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.extra,
+        }
+
+
+# The most specific class of an error decides; a subclass not named here has its parent's status and title.
+_MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
+    TimbrescopeError: (HTTPStatus.INTERNAL_SERVER_ERROR, "The request failed"),
+    InvalidRequestError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request makes no sense"),
+    UnknownInstrumentError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown instrument"),
+    UnknownModelError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown model"),
+    RangeRequiredError: (HTTPStatus.UNPROCESSABLE_ENTITY, "A long recording needs a range"),
+    SystemDependencyError: (HTTPStatus.SERVICE_UNAVAILABLE, "The worker's machine lacks something"),
+    MediaError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The recording cannot be used"),
+    UnsupportedMediaError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not a supported kind of recording"),
+    MediaTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The recording is too large"),
+    InvalidMediaError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The recording is broken"),
+    errors.UnknownJobError: (HTTPStatus.NOT_FOUND, "Unknown job"),
+    errors.JobExpiredError: (HTTPStatus.GONE, "The job has expired"),
+    errors.JobDeletedError: (HTTPStatus.GONE, "The job was deleted"),
+    errors.UnknownArtifactError: (HTTPStatus.NOT_FOUND, "Unknown artefact"),
+    errors.QueueFullError: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
+    errors.NoWorkerError: (HTTPStatus.SERVICE_UNAVAILABLE, "No worker"),
+    errors.StoreUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
+    errors.TimeLimitError: (HTTPStatus.INTERNAL_SERVER_ERROR, "The job took too long"),
+    errors.WorkerLostError: (HTTPStatus.INTERNAL_SERVER_ERROR, "The job's process died"),
+    errors.InternalError: (HTTPStatus.INTERNAL_SERVER_ERROR, "A fault in the service"),
+}
+
+# Seconds after which a client may try again, for the answers that say "not now".
+RETRY_AFTER_S: dict[type[TimbrescopeError], int] = {
+    errors.QueueFullError: 10,
+    errors.NoWorkerError: 5,
+    errors.StoreUnavailableError: 5,
+}
+
+
+def problem_of(error: TimbrescopeError) -> Problem:
+    """The problem document of an error."""
+    status, title = next(_MEANING[cls] for cls in type(error).__mro__ if cls in _MEANING)
+    return Problem(
+        type=problem_type(error.code),
+        title=title,
+        status=int(status),
+        detail=str(error),
+        extra=error.extra,
+    )
+
+
+def problem_type(code: str) -> str:
+    """The stable `type` of a problem from its slug."""
+    return f"/problems/{code}"
+
+
+def retry_after_s(error: TimbrescopeError) -> int | None:
+    """After how long trying again makes sense; None where it makes none."""
+    return next((RETRY_AFTER_S[cls] for cls in type(error).__mro__ if cls in RETRY_AFTER_S), None)

@@ -1,0 +1,83 @@
+"""The way to the workers: Celery's queues, which carry nothing but a job's id.
+
+Conventions: tasks are known by name, so that who hands out work need not import who does it. What a message
+needs to survive (late acknowledgement, one at a time, a bounded number of repeats) is configured here, once
+for both ends.
+"""
+
+from celery import Celery
+from kombu import Queue
+from kombu.exceptions import OperationalError
+
+from worker.connection import CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
+from worker.jobs import Job, JobKind, QueueName
+from worker.settings import SharedSettings
+
+TASK_OF = {JobKind.CLASSIFY: "timbrescope.classify", JobKind.EXPLAIN: "timbrescope.explain"}
+
+# How often the broker looks for messages whose worker went silent past the visibility timeout.
+RESTORE_SWEEP_S = 5
+# Starting a worker process means importing torch and loading a model; a busy machine takes its time.
+PROCESS_START_S = 180.0
+# Before the hard limit kills the process, the attempt is told to end the job in an orderly way.
+SOFT_LIMIT_LEAD_S = 10
+
+
+def celery_app(settings: SharedSettings) -> Celery:
+    """A Celery application for these settings."""
+    app = Celery("timbrescope", broker=broker_url(settings.redis_url), set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_queues=[Queue(name, routing_key=name) for name in QueueName],
+        task_default_queue=QueueName.INTERACTIVE,
+        task_acks_late=True,
+        task_retry_on_worker_lost=True,
+        task_time_limit=settings.task_time_limit_s,
+        task_soft_time_limit=max(1, settings.task_time_limit_s - SOFT_LIMIT_LEAD_S),
+        task_publish_retry=False,
+        worker_prefetch_multiplier=1,
+        worker_pool="prefork",
+        worker_pool_start_method="spawn",
+        worker_proc_alive_timeout=PROCESS_START_S,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=CONNECT_TIMEOUT_S,
+        broker_transport_options={
+            "global_keyprefix": "ts:celery:",
+            "visibility_timeout": settings.visibility_timeout_s,
+            "unacked_restore_interval": RESTORE_SWEEP_S,
+            "unacked_restore_throttle": 1,
+            "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        },
+    )
+    return app
+
+
+class JobQueue:
+    """Hands jobs to the workers."""
+
+    def __init__(self, settings: SharedSettings) -> None:
+        self._app = celery_app(settings)
+
+    def send(self, job: Job) -> None:
+        """Asks some worker to do the job.
+
+        Raises
+        ------
+        StoreUnavailableError
+            When the broker does not take the message.
+        """
+        try:
+            self._app.send_task(TASK_OF[job.kind], args=[job.id], task_id=job.id, queue=job.queue.value)
+        except (OperationalError, *UNAVAILABLE) as error:
+            raise unavailable(error) from error
+
+    def close(self) -> None:
+        """Gives up the connections."""
+        self._app.close()

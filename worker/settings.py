@@ -1,0 +1,102 @@
+"""Settings of everything that touches jobs, read from `TIMBRESCOPE_*` environment variables.
+
+Conventions: durations in seconds, sizes in bytes. `SharedSettings` is what the API and the workers must
+agree on; `WorkerSettings` adds what only a machine that computes needs to know.
+"""
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml.media import MediaLimits
+
+DAY_S = 86_400
+WEEK_S = 7 * DAY_S
+
+# A task may overrun its hard limit by the time it takes to notice and to kill the process. Only past this
+# slack is it safe for the broker to hand the same message to someone else.
+VISIBILITY_SLACK_S = 60
+
+
+def default_state_dir() -> Path:
+    """The XDG state folder of Timbrescope, usually `~/.local/state/timbrescope`."""
+    base = os.environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "timbrescope"
+
+
+def shipped_models_dir() -> Path:
+    """The folder of checkpoints that come with the program."""
+    return Path(str(files("ml"))) / "checkpoints"
+
+
+class SharedSettings(BaseSettings):
+    """What the API and every worker must agree on."""
+
+    model_config = SettingsConfigDict(env_prefix="TIMBRESCOPE_", env_ignore_empty=True, frozen=True)
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="Where jobs live: redis://, rediss:// or unix:///path."
+    )
+    state_dir: Path = Field(
+        default_factory=default_state_dir, description="Folder for keys, logs and the private Redis of `up`."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="Least level that is logged."
+    )
+    default_model: str = Field("default", description="Model used when a request names none.")
+    result_ttl_s: PositiveFloat = Field(DAY_S, description="How long a finished job and its files are kept.")
+    tombstone_ttl_s: PositiveFloat = Field(
+        WEEK_S, description="How long a gone job still answers 410 before 404."
+    )
+    unfinished_ttl_s: PositiveFloat = Field(
+        WEEK_S, description="After this long a job that never ended is dropped from the store."
+    )
+    max_upload_bytes: PositiveInt = Field(50_000_000, description="Largest recording, in bytes.")
+    max_duration_s: PositiveFloat = Field(600.0, description="Longest recording, in seconds.")
+    max_queued_interactive: PositiveInt = Field(1_000, description="Most jobs that may wait at once.")
+    max_attempts: PositiveInt = Field(3, description="How often a job is started before it is given up.")
+    task_time_limit_s: PositiveInt = Field(600, description="Longest time one attempt at a job may take.")
+    visibility_timeout_s: PositiveInt = Field(
+        720, description="After this long without an answer the broker gives a job to another worker."
+    )
+
+    @property
+    def media_limits(self) -> MediaLimits:
+        """The bounds that every uploaded recording is held to."""
+        return MediaLimits(max_bytes=self.max_upload_bytes, max_duration_s=self.max_duration_s)
+
+    @model_validator(mode="after")
+    def _no_task_outlives_its_message(self) -> Self:
+        least_s = self.task_time_limit_s + VISIBILITY_SLACK_S
+        if self.visibility_timeout_s <= least_s:
+            raise ValueError(
+                f"TIMBRESCOPE_VISIBILITY_TIMEOUT_S is {self.visibility_timeout_s} s; with a task time limit "
+                f"of {self.task_time_limit_s} s it has to exceed {least_s} s, or a long job would run twice."
+            )
+        return self
+
+
+class WorkerSettings(SharedSettings):
+    """Settings of a machine that computes."""
+
+    models_dir: Path = Field(
+        default_factory=shipped_models_dir, description="Folder of model folders that this worker serves."
+    )
+    soundfont: Path | None = Field(
+        None, description="General MIDI SoundFont for MIDI uploads; default: the system's."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where networks run; auto: CUDA if present."
+    )
+    concurrency: PositiveInt = Field(
+        default_factory=lambda: min(2, os.cpu_count() or 1),
+        description="Worker processes, each with its own model.",
+    )
+    threads: PositiveInt = Field(1, description="Computing threads of each worker process.")
+    queues: tuple[Literal["interactive", "batch"], ...] = Field(
+        ("interactive", "batch"), description="Queues that this worker serves, as a JSON list."
+    )

@@ -1,0 +1,300 @@
+"""The jobs in Redis: records changed by compare-and-set, and everything of a job living and expiring
+
+together.
+Conventions: every method may raise one of `worker.connection.UNAVAILABLE`. A change reads the record,
+applies a transition of `worker.jobs` and writes record, event, indexes and expiry in one transaction, which
+Redis refuses if somebody else wrote the record in between; then it is tried again on what they wrote. A job
+that has not ended yet is kept for `unfinished_ttl_s` at the longest; once ended, for `result_ttl_s`. A
+tombstone outlives it, so that its id answers "gone" for a time.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import cast
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import WatchError
+
+from worker import jobs, keys
+from worker.errors import (
+    JobDeletedError,
+    JobExpiredError,
+    QueueFullError,
+    UnknownJobError,
+    WorkerLostError,
+)
+from worker.ids import is_job_id
+from worker.jobs import Job, JobStatus, ModelRef, Progress, QueueName
+from worker.problems import Problem, problem_of
+
+log = logging.getLogger(__name__)
+
+# A job reports a few hundred steps at the most; older events would only repeat what the record says.
+MAX_EVENTS = 1_000
+_SWEEP_BATCH = 200
+
+# Takes a place in the queue and writes the job, both or neither, so that the bound holds however many submit.
+_ADMIT = """
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+redis.call('ZADD', KEYS[1], 0, ARGV[2])
+redis.call('ZADD', KEYS[2], 0, ARGV[2])
+redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[6])
+redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[6])
+redis.call('XADD', KEYS[5], '*', 'event', ARGV[5])
+redis.call('PEXPIRE', KEYS[5], ARGV[6])
+redis.call('ZADD', KEYS[6], ARGV[7], ARGV[2])
+return 1
+"""
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long things are kept."""
+
+    result_ttl_s: float
+    tombstone_ttl_s: float
+    unfinished_ttl_s: float
+
+
+@dataclass(frozen=True)
+class JobPage:
+    """Some of the jobs, newest first; `next_before` is the id to go on from, None at the end."""
+
+    jobs: tuple[Job, ...]
+    next_before: str | None
+
+
+class JobStore:
+    """The records of all jobs."""
+
+    def __init__(self, redis: Redis, lifetimes: Lifetimes) -> None:
+        self._redis = redis
+        self._lifetimes = lifetimes
+        self._admit = redis.register_script(_ADMIT)
+
+    def admit(self, job: Job, upload: bytes, *, max_queued: int) -> None:
+        """Stores a queued job with its recording, unless its queue is full.
+
+        Raises
+        ------
+        QueueFullError
+            When `max_queued` jobs wait already.
+        """
+        self.sweep()
+        lifetime_ms = round(self._lifetimes.unfinished_ttl_s * 1000)
+        admitted = self._admit(
+            keys=[
+                keys.queue(job.queue),
+                keys.JOBS,
+                keys.record(job.id),
+                keys.upload(job.id),
+                keys.events(job.id),
+                keys.EXPIRIES,
+            ],
+            args=[
+                max_queued,
+                job.id,
+                jobs.to_record(job),
+                upload,
+                event_json(job),
+                lifetime_ms,
+                _milliseconds(job.created_at) + lifetime_ms,
+            ],
+        )
+        if not admitted:
+            raise QueueFullError(f"{max_queued} jobs wait already; try again later.")
+
+    def get(self, job_id: str) -> Job:
+        """The job.
+
+        Raises
+        ------
+        UnknownJobError, JobExpiredError, JobDeletedError
+            When it is not there.
+        """
+        record = self._redis.get(keys.record(job_id)) if is_job_id(job_id) else None
+        if record is None:
+            raise self._absence(job_id)
+        return jobs.from_record(cast(bytes, record))
+
+    def upload(self, job_id: str) -> bytes:
+        """The recording of a job that has not ended."""
+        data = self._redis.get(keys.upload(job_id))
+        if data is None:
+            raise self._absence(job_id)
+        return cast(bytes, data)
+
+    def queue_position(self, job: Job) -> int | None:
+        """1 for the job that is next; None for one that does not wait."""
+        if job.status is not JobStatus.QUEUED:
+            return None
+        rank = cast(int | None, self._redis.zrank(keys.queue(job.queue), job.id))
+        return None if rank is None else rank + 1
+
+    def queue_depth(self, queue: QueueName) -> int:
+        """How many jobs wait."""
+        return self._redis.zcard(keys.queue(queue))
+
+    def page(self, limit: int, before: str | None = None) -> JobPage:
+        """Up to `limit` jobs that are older than the job `before`, newest first."""
+        self.sweep()
+        bound = f"({before}" if before else "+"
+        # One more than asked for tells whether there is a next page.
+        found = cast(
+            list[bytes],
+            self._redis.zrange(keys.JOBS, bound, "-", bylex=True, desc=True, offset=0, num=limit + 1),
+        )
+        ids = [member.decode() for member in found]
+        shown = ids[:limit]
+        records = cast(list[bytes | None], self._redis.mget([keys.record(i) for i in shown])) if shown else []
+        return JobPage(
+            jobs=tuple(jobs.from_record(record) for record in records if record is not None),
+            next_before=shown[-1] if len(ids) > limit else None,
+        )
+
+    def outcomes(self) -> dict[tuple[str, str], int]:
+        """How many jobs have ended, by kind and status."""
+        counts = cast(dict[bytes, bytes], self._redis.hgetall(keys.OUTCOMES))
+        pairs = ((name.decode().partition(":"), int(count)) for name, count in counts.items())
+        return {(kind, status): count for (kind, _, status), count in pairs}
+
+    def begin(self, job_id: str, token: str, *, max_attempts: int) -> Job:
+        """A new attempt takes the job, or ends it as failed when `max_attempts` have died on it.
+
+        Raises
+        ------
+        IllegalTransitionError
+            When the job has ended already.
+        """
+
+        def change(job: Job) -> Job:
+            if job.status is JobStatus.RUNNING and job.attempts >= max_attempts:
+                lost = WorkerLostError(f"The process that worked on this job died {job.attempts} times.")
+                return jobs.abandon(job, problem_of(lost), _now())
+            return jobs.begin(job, token, _now())
+
+        return self._change(job_id, change)
+
+    def advance(self, job_id: str, token: str, progress: Progress) -> Job:
+        """The attempt reports progress, or learns that the job is no longer its own (`AttemptLostError`)."""
+        return self._change(job_id, lambda job: jobs.advance(job, token, progress))
+
+    def use_model(self, job_id: str, token: str, model: ModelRef) -> Job:
+        """The attempt reports the weights that it computes with."""
+        return self._change(job_id, lambda job: jobs.use_model(job, token, model))
+
+    def succeed(self, job_id: str, token: str, result: dict[str, object]) -> Job:
+        """The attempt ends the job with a result."""
+        return self._change(job_id, lambda job: jobs.succeed(job, token, result, _now()))
+
+    def fail(self, job_id: str, token: str, problem: Problem) -> Job:
+        """The attempt ends the job with a problem."""
+        return self._change(job_id, lambda job: jobs.fail(job, token, problem, _now()))
+
+    def abandon(self, job_id: str, problem: Problem) -> Job:
+        """Ends a job as failed on behalf of attempts that can no longer speak."""
+        return self._change(job_id, lambda job: jobs.abandon(job, problem, _now()))
+
+    def cancel(self, job_id: str) -> Job:
+        """Ends a job that is no longer wanted; a running attempt notices at its next step."""
+        return self._change(job_id, lambda job: jobs.cancel(job, _now()))
+
+    def delete(self, job_id: str) -> None:
+        """Removes an ended job and everything of it at once; its id answers "gone" from now on."""
+        self.get(job_id)
+        with self._redis.pipeline(transaction=True) as pipe:
+            self._forget(pipe, job_id)
+            pipe.set(keys.tombstone(job_id), "deleted", px=round(self._lifetimes.tombstone_ttl_s * 1000))
+            pipe.execute()
+
+    def withdraw(self, job: Job) -> None:
+        """Removes a job that could not be handed to the workers, as if it had never been."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            self._forget(pipe, job.id)
+            pipe.zrem(keys.queue(job.queue), job.id)
+            pipe.execute()
+
+    def sweep(self) -> None:
+        """Takes expired jobs out of the indexes; Redis itself has dropped their keys."""
+        now_ms = round(time.time() * 1000)
+        expired = cast(
+            list[bytes], self._redis.zrangebyscore(keys.EXPIRIES, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
+        )
+        if expired:
+            with self._redis.pipeline(transaction=True) as pipe:
+                for index in (keys.JOBS, keys.EXPIRIES, *(keys.queue(name) for name in QueueName)):
+                    pipe.zrem(index, *expired)
+                pipe.execute()
+
+    def _change(self, job_id: str, transition: Callable[[Job], Job]) -> Job:
+        key = keys.record(job_id)
+        with self._redis.pipeline(transaction=True) as pipe:
+            while True:
+                try:
+                    pipe.watch(key)  # type: ignore[no-untyped-call]
+                    record = cast(bytes | None, pipe.get(key))
+                    if record is None:
+                        raise self._absence(job_id)
+                    before = jobs.from_record(record)
+                    after = self._dated(transition(before))
+                    pipe.multi()
+                    self._write(pipe, before, after)
+                    pipe.execute()
+                    return after
+                except WatchError:
+                    log.debug("record of job changed in between", extra={"job": job_id})
+
+    def _dated(self, job: Job) -> Job:
+        if job.finished_at is None:
+            return job
+        return replace(job, expires_at=job.finished_at + timedelta(seconds=self._lifetimes.result_ttl_s))
+
+    def _write(self, pipe: Pipeline, before: Job, after: Job) -> None:
+        pipe.set(keys.record(after.id), jobs.to_record(after), keepttl=True)
+        pipe.xadd(keys.events(after.id), {"event": event_json(after)}, maxlen=MAX_EVENTS, approximate=True)
+        if before.status is JobStatus.QUEUED and after.status is not JobStatus.QUEUED:
+            pipe.zrem(keys.queue(after.queue), after.id)
+        if after.expires_at is None:
+            return
+        expires_ms = _milliseconds(after.expires_at)
+        pipe.delete(keys.upload(after.id))
+        if after.status is not JobStatus.SUCCEEDED:
+            pipe.delete(keys.artifacts(after.id), keys.artifact_info(after.id))
+        for key in keys.parts(after.id):
+            pipe.pexpireat(key, expires_ms)
+        pipe.zadd(keys.EXPIRIES, {after.id: expires_ms})
+        gone_ms = expires_ms + round(self._lifetimes.tombstone_ttl_s * 1000)
+        pipe.set(keys.tombstone(after.id), "expired", pxat=gone_ms)
+        pipe.hincrby(keys.OUTCOMES, f"{after.kind}:{after.status}", 1)
+
+    def _forget(self, pipe: Pipeline, job_id: str) -> None:
+        pipe.delete(*keys.parts(job_id))
+        pipe.zrem(keys.JOBS, job_id)
+        pipe.zrem(keys.EXPIRIES, job_id)
+
+    def _absence(self, job_id: str) -> UnknownJobError | JobExpiredError | JobDeletedError:
+        fate = self._redis.get(keys.tombstone(job_id)) if is_job_id(job_id) else None
+        if fate == b"expired":
+            return JobExpiredError(f"Job {job_id} has expired, and its files with it.")
+        if fate == b"deleted":
+            return JobDeletedError(f"Job {job_id} was deleted.")
+        return UnknownJobError(f"There is no job {job_id[:64]!r}.")
+
+
+def event_json(job: Job) -> str:
+    """A change of status or progress as it stands in the job's stream."""
+    progress = {"stage": job.progress.stage, "done": job.progress.done, "total": job.progress.total}
+    return json.dumps({"id": job.id, "status": job.status, "progress": progress})
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)

@@ -1,0 +1,79 @@
+"""What the jobs do: from the recording's bytes to artefacts and a result, by calling `ml` in order.
+
+Conventions: a work function takes the job, the attempt (for the upload, for reports and for artefacts), the
+loaded models and the settings, and returns the result as it stands in the job's JSON. Artefacts are stored
+before it returns, so that a succeeded job's links all work.
+"""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from ml import artifacts
+from ml.classification import classify
+from ml.explanation import explain
+from ml.model import Model
+from ml.recording import Recording, load_recording
+from worker.attempt import Attempt
+from worker.host import ModelHost
+from worker.jobs import Job, JobKind, ModelRef, artifact_path
+from worker.settings import WorkerSettings
+
+JobWork = Callable[[Job, Attempt, ModelHost, WorkerSettings], dict[str, object]]
+
+
+def classify_job(job: Job, attempt: Attempt, host: ModelHost, settings: WorkerSettings) -> dict[str, object]:
+    """Says which instruments play."""
+    model = _model(job, attempt, host)
+    recording = _recording(attempt, model, settings)
+    classification = classify(
+        model, recording, threshold=job.parameters.threshold, on_progress=attempt.progress
+    )
+    _keep(attempt, artifacts.classification_artifacts(recording))
+    return artifacts.classification_result(classification)
+
+
+def explain_job(job: Job, attempt: Attempt, host: ModelHost, settings: WorkerSettings) -> dict[str, object]:
+    """Says which instruments play, and shows why."""
+    model = _model(job, attempt, host)
+    recording = _recording(attempt, model, settings)
+    asked = job.parameters
+    explanation = explain(
+        model,
+        recording,
+        instruments=asked.instruments,
+        n_concepts=asked.n_concepts,
+        threshold=asked.threshold,
+        start_s=asked.start_s,
+        duration_s=asked.duration_s,
+        on_progress=attempt.progress,
+    )
+    _keep(attempt, artifacts.explanation_artifacts(explanation, on_progress=attempt.progress))
+    return artifacts.explanation_result(explanation, partial(artifact_path, job.id))
+
+
+WORK: dict[JobKind, JobWork] = {JobKind.CLASSIFY: classify_job, JobKind.EXPLAIN: explain_job}
+
+
+def _model(job: Job, attempt: Attempt, host: ModelHost) -> Model:
+    model = host.model(job.model.id)
+    if model.card.sha256 != job.model.sha256:
+        attempt.use_model(ModelRef(model.card.id, model.card.sha256))
+    return model
+
+
+def _recording(attempt: Attempt, model: Model, settings: WorkerSettings) -> Recording:
+    attempt.progress("decoding", 0, 1)
+    recording = load_recording(
+        attempt.upload(),
+        sample_rate_hz=model.sample_rate_hz,
+        limits=settings.media_limits,
+        soundfont=settings.soundfont,
+        on_progress=attempt.progress,
+    )
+    attempt.progress("decoding", 1, 1)
+    return recording
+
+
+def _keep(attempt: Attempt, made: Iterable[artifacts.Artifact]) -> None:
+    for artifact in made:
+        attempt.keep(artifact.name, artifact.media_type, artifact.data)
