@@ -16,6 +16,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+PINNED_BY_TORCH = ("nvidia-", "cuda-", "triton")
+"""Packages that only a CUDA build of torch brings, each at the one version that it was built with."""
+
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 HEADER = """\
@@ -29,13 +32,14 @@ HEADER = """\
 """
 
 
-def project_requirements() -> list[Requirement]:
-    """What pyproject.toml asks for, all extras and the build backend included."""
+def project_requirements(extras: Iterable[str] | None = None) -> list[Requirement]:
+    """What pyproject.toml asks for with these extras (default: all), the build backend included."""
     pyproject = tomllib.loads(PYPROJECT.read_text())
     project = pyproject["project"]
     texts = [*project["dependencies"], *pyproject["build-system"]["requires"]]
-    for extra in project["optional-dependencies"].values():
-        texts += extra
+    optional = project["optional-dependencies"]
+    for extra in optional if extras is None else extras:
+        texts += optional[extra]
     return [Requirement(text) for text in texts]
 
 
@@ -47,7 +51,9 @@ def closure(requirements: Iterable[Requirement]) -> dict[str, str]:
     while waiting:
         requirement = waiting.pop()
         name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
-        if (name, extras) in seen or not _applies(requirement, frozenset({""})):
+        if (name, extras) in seen or name.startswith(PINNED_BY_TORCH):
+            continue
+        if not _applies(requirement, frozenset({""})):
             continue
         seen.add((name, extras))
         try:
