@@ -46,6 +46,9 @@ class Finding:
     fix: str = ""
 
 
+Check = Callable[[], Finding]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command()(doctor)
@@ -202,7 +205,7 @@ def check_port() -> Finding:
     return Finding("port", "ok", f"{where} is free")
 
 
-CHECKS: tuple[Callable[[], Finding], ...] = (
+CHECKS: tuple[Check, ...] = (
     check_python,
     check_fluidsynth,
     check_soundfont,

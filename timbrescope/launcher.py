@@ -37,7 +37,7 @@ REDIS_MEMORY_SHARE = 0.25
 REDIS_MEMORY_BYTES = (256 * 2**20, 8 * 2**30)
 """Redis keeps recordings and results in memory: a quarter of the machine's, but within these bounds."""
 
-API_STOP = ((signal.SIGTERM, 5.0),)
+API_STOP = ((signal.SIGTERM, 10.0),)
 WORKER_STOP = (
     (signal.SIGTERM, 8.0),
     (signal.SIGQUIT, 5.0),
@@ -85,6 +85,10 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
     LaunchError
         When the service cannot be started here or does not stay up; nothing is left running then.
     """
+    if plan.port == 0:
+        raise LaunchError(
+            "Port 0 lets the API listen anywhere; `timbrescope up` needs one that it can tell you."
+        )
     state = StateFolder(plan.state_dir)
     state.create()
     with state.locked() as lock_fd, _stop_signals() as stopping:

@@ -6,13 +6,14 @@ changed most often.
 """
 
 import os
+import platform
 from typing import Annotated, Any, TypeVar
 
 import typer
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from timbrescope.errors import InvalidSettingsError
+from timbrescope.errors import InvalidSettingsError, LaunchError
 
 Settings = TypeVar("Settings", bound=BaseSettings)
 
@@ -56,18 +57,43 @@ def up(host: Host = None, port: Port = None) -> None:
 
 def api(host: Host = None, port: Port = None) -> None:
     """Start the API alone; it needs a Redis and, somewhere, workers."""
-    from service import run
     from service.settings import ServiceSettings
 
-    run.main(load(ServiceSettings, host=host, port=port))
+    settings = load(ServiceSettings, host=host, port=port)
+    from service import run
+
+    run.main(settings)
 
 
-def worker(concurrency: Concurrency = None) -> None:
+def worker(
+    concurrency: Concurrency = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Only look whether a worker of this machine is at work.")
+    ] = False,
+) -> None:
     """Start a worker alone; any number of them, on any machines, may share one Redis."""
     from worker import run
     from worker.settings import WorkerSettings
 
-    run.main(load(WorkerSettings, concurrency=concurrency))
+    settings = load(WorkerSettings, concurrency=concurrency)
+    raise typer.Exit(_look_for_worker(settings.redis_url) if check else run.main(settings))
+
+
+def _look_for_worker(redis_url: str) -> int:
+    from worker.catalog import Catalog
+    from worker.connection import UNAVAILABLE, connect
+
+    machine = platform.node()
+    try:
+        here = [
+            found.name
+            for found in Catalog(connect(redis_url)).workers()
+            if found.name.endswith(f"@{machine}")
+        ]
+    except UNAVAILABLE as error:
+        raise LaunchError(f"Redis does not answer: {error}.") from error
+    print("\n".join(here) or f"No worker of {machine} has announced itself.")
+    return 0 if here else 1
 
 
 def load(kind: type[Settings], **given: Any) -> Settings:

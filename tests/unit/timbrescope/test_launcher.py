@@ -79,6 +79,12 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
     assert not (tmp_path / "redis" / "redis.log").exists()
 
 
+def test_a_port_that_nobody_could_know_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LaunchError, match="Port 0"):
+        up(plan(tmp_path / "state", 0), os.environ, print)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_host_that_does_not_exist_is_one_line(tmp_path: Path, free_port: int) -> None:
     with pytest.raises(LaunchError, match=r"cannot listen on host\.invalid"):
         up(plan(tmp_path, free_port, host="host.invalid"), os.environ, print)
