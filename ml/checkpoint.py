@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml.errors import TimbrescopeError, UnknownModelError
 
-FORMAT_VERSION = 1
 WEIGHTS_NAME = "weights.safetensors"
 CARD_NAME = "model.json"
 SHIPPED_MODELS = Path(__file__).parent / "checkpoints"
@@ -48,7 +47,7 @@ class ModelCard(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format_version: Literal[1] = FORMAT_VERSION
+    format_version: Literal[1] = 1
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
     task: Literal["instruments"] = "instruments"
     network: str

@@ -32,6 +32,7 @@ from ml.windows import merge_windows
 
 LONGEST_WHOLE_S = 60.0
 MAX_CONCEPTS = 64
+SMALLEST_LOGIT = 1e-6  # a gap relative to less says nothing
 
 
 @dataclass(frozen=True)
@@ -265,6 +266,6 @@ def _conservation(
     return Conservation(
         logit=logit,
         relevance=arrived,
-        gap=(logit - arrived) / max(abs(logit), np.finfo(np.float32).tiny),
+        gap=(logit - arrived) / max(abs(logit), SMALLEST_LOGIT),
         concept_error=float(np.abs(parts - relevance_map).max()) / largest,
     )

@@ -136,8 +136,8 @@ def level_db(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.floa
             stretch, n_fft=config.window_samples, hop_length=config.hop_samples, window="hann", center=False
         )
         power[:, first:last] = mel_filters(config) @ (np.abs(spectrum) ** 2)
-    levels: NDArray[np.float32] = 10.0 * np.log10(np.maximum(power, POWER_FLOOR, out=power))
-    return levels
+    levels = 10.0 * np.log10(np.maximum(power, POWER_FLOOR))
+    return levels.astype(np.float32)
 
 
 def scaled(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
@@ -156,4 +156,5 @@ def scaled(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.floa
         cell, but at least `quietest_peak_db`. Silence is exactly 0.
     """
     reference_db = np.maximum(levels_db.max(axis=(-2, -1), keepdims=True), config.quietest_peak_db)
-    return np.clip((levels_db - reference_db) / config.range_db + 1.0, 0.0, 1.0).astype(np.float32)
+    relative: NDArray[np.float32] = (levels_db - reference_db) / config.range_db + 1.0
+    return np.clip(relative, 0.0, 1.0).astype(np.float32)

@@ -39,4 +39,5 @@ def draw_curves(epochs: Sequence[EpochRecord], path: Path) -> None:
     for axes in (loss_axes, f1_axes):
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    FigureCanvasAgg(figure).print_png(str(path))
+    FigureCanvasAgg(figure)
+    figure.savefig(path)

@@ -95,7 +95,7 @@ def train(
 
     torch.manual_seed(config.seed)
     network = build_network(config.network, len(training.label_names), mel.n_mels)
-    network = network.to(torch_device, memory_format=torch.channels_last)
+    network.to(torch_device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.Adam(network.parameters(), lr=config.learning_rate)
     loss_of = nn.BCEWithLogitsLoss(pos_weight=_positive_weights(training.labels).to(torch_device))
 

@@ -1,0 +1,371 @@
+"""Commands that work without any server: classify, explain, dataset, train, evaluate.
+
+They print a table, or with `--json` the same JSON that the service answers, and write the same artefacts. The
+science is imported when a command runs, never when the command line is loaded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+
+from ml.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from ml.classification import Classification
+    from ml.dataset.manifest import Manifest
+    from ml.evaluation.report import EvaluationReport
+    from ml.model import Model
+    from ml.recording import Recording
+
+_FileArgument = Annotated[
+    Path, typer.Argument(metavar="FILE", help="Audio (WAV, FLAC, OGG, MP3, AIFF) or MIDI.")
+]
+_ModelOption = Annotated[
+    str,
+    typer.Option("--model", help="A shipped model's id, or the path of a model folder.", show_default=True),
+]
+_ThresholdOption = Annotated[
+    float | None,
+    typer.Option(help="Probability from which an instrument is present; default: the model's own."),
+]
+_JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+_DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (classify, explain, dataset, train, evaluate):
+        app.command()(command)
+
+
+def classify(
+    file: _FileArgument,
+    model: _ModelOption = "default",
+    threshold: _ThresholdOption = None,
+    as_json: _JsonOption = False,
+    device: _DeviceOption = "auto",
+) -> None:
+    """Say which instruments play in FILE."""
+    from ml.artifacts import classification_result
+    from ml.classification import classify as classify_recording
+
+    loaded = _load_model(model, device)
+    classification = classify_recording(loaded, _load_recording(file, loaded), threshold=threshold)
+    if as_json:
+        _print_json(classification_result(classification))
+    else:
+        _console().print(_classification_table(classification, file.name))
+
+
+def explain(
+    file: _FileArgument,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures, arrays and sound; made when missing.")],
+    model: _ModelOption = "default",
+    threshold: _ThresholdOption = None,
+    instrument: Annotated[
+        list[str] | None, typer.Option(help="What to explain (repeatable); default: every instrument found.")
+    ] = None,
+    concepts: Annotated[int, typer.Option(help="How many concepts to show per instrument.")] = 5,
+    start_s: Annotated[float | None, typer.Option(help="Where the part to explain begins.")] = None,
+    duration_s: Annotated[float | None, typer.Option(help="How long the part to explain is.")] = None,
+    as_json: _JsonOption = False,
+    device: _DeviceOption = "auto",
+) -> None:
+    """Say which instruments play in FILE, and write the maps that show why to a folder."""
+    from ml.artifacts import explanation_artifacts, explanation_result
+    from ml.explanation import explain as explain_recording
+
+    loaded = _load_model(model, device)
+    recording = _load_recording(file, loaded)
+    explanation = explain_recording(
+        loaded,
+        recording,
+        instruments=instrument or None,
+        n_concepts=concepts,
+        threshold=threshold,
+        start_s=start_s,
+        duration_s=duration_s,
+    )
+    result = explanation_result(explanation, lambda name: str(out / name))
+    _make_folder(out)
+    for artifact in explanation_artifacts(explanation):
+        (out / artifact.name).write_bytes(artifact.data)
+    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        _print_json(result)
+        return
+    console = _console()
+    console.print(_classification_table(explanation.classification, file.name))
+    for explained in explanation.instruments:
+        shares = ", ".join(
+            f"{'rest' if concept.channel is None else f'channel {concept.channel}'} {concept.share:+.0%}"
+            for concept in explained.concepts
+        )
+        console.print(f"[bold]{explained.instrument}[/]: {shares}", highlight=False)
+    if not explanation.instruments:
+        console.print("Nothing was found; name an --instrument to ask why not.")
+    console.print(f"Maps and sound are in {out}/", highlight=False)
+
+
+def dataset(
+    recipe: Annotated[
+        Path, typer.Argument(metavar="RECIPE", help="A recipe, such as recipes/protocol.yaml.")
+    ],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the data set; made when missing, continued when unfinished.")
+    ],
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that render.")] = os.cpu_count() or 1,
+    audio: Annotated[bool, typer.Option(help="Keep sound and MIDI beside the log-mels.")] = True,
+    stems: Annotated[bool, typer.Option(help="Keep every instrument's stem too.")] = False,
+) -> None:
+    """Synthesise the data set that RECIPE describes. Interrupt it freely: the same command continues."""
+    from ml.dataset.build import build_dataset
+    from ml.dataset.shards import ShardContent
+    from ml.synthesis.recipe import read_recipe
+
+    if stems and not audio:
+        raise InvalidRequestError("--stems needs --audio.")
+    parsed = read_recipe(recipe)
+    try:
+        with _progress_bar("clips") as (bar, task):
+            manifest = build_dataset(
+                parsed,
+                out,
+                n_jobs=jobs,
+                content=ShardContent(audio=audio, stems=stems),
+                on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        _console().print(f"Stopped. What is finished stays in {out}; the same command continues.")
+        raise typer.Exit(130) from None
+    _console().print(_occurrence_table(manifest))
+    _console().print(f"Data set {manifest.digest[:16]} is in {out}/", highlight=False)
+
+
+def train(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A finished data set's folder.")],
+    out: Annotated[Path, typer.Option(help="Model folder to write; an interrupted run in it is continued.")],
+    network: Annotated[str, typer.Option(help="default or reference.")] = "default",
+    epochs: Annotated[int, typer.Option(min=1)] = 20,
+    batch_size: Annotated[int, typer.Option(min=1)] = 64,
+    learning_rate: Annotated[float, typer.Option(help="Adam's highest.")] = 1e-3,
+    mix_probability: Annotated[
+        float, typer.Option(help="Share of clips that another clip is added to.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    model_id: Annotated[str | None, typer.Option("--id", help="The model's id; default: OUT's name.")] = None,
+    licence: Annotated[
+        list[str] | None, typer.Option(help="NAME=LICENCE of a SoundFont, for the model card (repeatable).")
+    ] = None,
+    device: _DeviceOption = "auto",
+) -> None:
+    """Train a network on DATASET. Interrupt it freely: the same command continues after the last epoch."""
+    from ml.training.config import TrainingConfig
+    from ml.training.state import EpochRecord
+    from ml.training.train import train as train_network
+
+    config = TrainingConfig(
+        network=network,
+        n_epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        mix_probability=mix_probability,
+        seed=seed,
+    )
+    console = _console()
+    try:
+        with _progress_bar("steps") as (bar, task):
+
+            def on_epoch(record: EpochRecord, n_epochs: int) -> None:
+                weakest = min(record.per_instrument_f1.items(), key=lambda item: item[1])
+                bar.console.print(
+                    f"epoch {record.epoch}/{n_epochs}  "
+                    f"loss {record.train_loss:.4f} / {record.validation_loss:.4f}  "
+                    f"macro-F1 {record.macro_f1:.4f}  weakest {weakest[0]} {weakest[1]:.3f}  "
+                    f"{record.duration_s:.0f} s",
+                    highlight=False,
+                )
+
+            card = train_network(
+                dataset,
+                out,
+                config,
+                model_id=model_id or out.resolve().name.lower(),
+                device=device,
+                licences=_licences(licence or []),
+                on_epoch=on_epoch,
+                on_step=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        console.print(f"Stopped. Finished epochs are in {out}; the same command continues.")
+        raise typer.Exit(130) from None
+    table = Table(title=f"{card.id}: validation macro-F1 {card.metrics['macro_f1']:.4f}")
+    table.add_column("instrument")
+    table.add_column("F1", justify="right")
+    table.add_column("threshold", justify="right")
+    for name in card.labels:
+        table.add_row(name, f"{card.metrics['per_instrument_f1'][name]:.3f}", f"{card.thresholds[name]:.2f}")
+    console.print(table)
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A shipped model's id, or a model folder.")
+    ] = "default",
+    recipe: Annotated[Path, typer.Option(help="What the fresh clips sound like.")] = Path(
+        "recipes/protocol.yaml"
+    ),
+    clips: Annotated[int, typer.Option(min=1, help="How many fresh clips.")] = 200,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the fresh clips; must not be the training's.")
+    ] = 1_000_003,
+    as_json: _JsonOption = False,
+    device: _DeviceOption = "auto",
+) -> None:
+    """Measure MODEL on freshly synthesised clips that it was not trained on."""
+    from ml.evaluation.report import evaluate_on_fresh_clips
+    from ml.synthesis.recipe import read_recipe
+
+    loaded = _load_model(model, device)
+    fresh = read_recipe(recipe).model_copy(update={"n_clips": clips, "seed": seed})
+    with _progress_bar("clips") as (bar, task):
+        report = evaluate_on_fresh_clips(
+            loaded, fresh, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _console().print(_report_table(report))
+
+
+def _load_model(name: str, device: str) -> Model:
+    """A shipped model by id, or any model folder by path."""
+    from ml.checkpoint import CARD_NAME, SHIPPED_MODELS, list_cards
+    from ml.errors import UnknownModelError
+    from ml.model import load_model
+
+    models_dir = Path(os.environ.get("TIMBRESCOPE_MODELS_DIR") or SHIPPED_MODELS)
+    for folder in (models_dir / name, Path(name)):
+        if (folder / CARD_NAME).is_file():
+            return load_model(folder, device)
+    available = [card.id for card in list_cards(models_dir)]
+    raise UnknownModelError(
+        f"There is no model {name!r}; there are {', '.join(available) or 'none'}, or name a model folder.",
+        extra={"unknown": name, "available": available},
+    )
+
+
+def _load_recording(file: Path, model: Model) -> Recording:
+    from ml.media import MediaLimits
+    from ml.recording import load_recording
+
+    limits = MediaLimits()
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(limits.max_bytes + 1)
+    except OSError as error:
+        raise InvalidRequestError(f"{file} cannot be read: {error.strerror}.") from error
+    soundfont = os.environ.get("TIMBRESCOPE_SOUNDFONT")
+    return load_recording(
+        data,
+        sample_rate_hz=model.sample_rate_hz,
+        limits=limits,
+        soundfont=Path(soundfont) if soundfont else None,
+    )
+
+
+def _licences(given: list[str]) -> dict[str, str]:
+    pairs = [entry.partition("=") for entry in given]
+    wrong = [entry for entry, (_, sign, _) in zip(given, pairs, strict=True) if not sign]
+    if wrong:
+        raise InvalidRequestError(f"A licence is given as NAME=LICENCE, not as {wrong[0]!r}.")
+    return {name: licence for name, _, licence in pairs}
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRequestError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+
+
+@contextmanager
+def _progress_bar(unit: str) -> Iterator[tuple[Progress, Any]]:
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left:"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        yield bar, bar.add_task(unit, total=None)
+
+
+def _classification_table(classification: Classification, title: str) -> Table:
+    table = Table(title=title)
+    table.add_column("instrument")
+    table.add_column("probability", justify="right")
+    table.add_column("present")
+    for score in classification.instruments:
+        table.add_row(score.instrument, f"{score.probability:.3f}", "yes" if score.present else "")
+    return table
+
+
+def _occurrence_table(manifest: Manifest) -> Table:
+    occurrences = manifest.occurrences
+    table = Table(title=f"Clips of {manifest.recipe.name} by instrument and by number of instruments")
+    table.add_column("")
+    for split in occurrences.per_instrument:
+        table.add_column(split, justify="right")
+    for name in manifest.recipe.instruments:
+        table.add_row(name, *(str(counts[name]) for counts in occurrences.per_instrument.values()))
+    table.add_section()
+    for number in sorted({n for counts in occurrences.per_n_instruments.values() for n in counts}):
+        words = f"{number} instrument{'s' if number > 1 else ''}"
+        table.add_row(
+            words, *(str(counts.get(number, 0)) for counts in occurrences.per_n_instruments.values())
+        )
+    return table
+
+
+def _report_table(report: EvaluationReport) -> Table:
+    table = Table(
+        title=f"{report.model_id} on {report.n_clips} fresh clips of {report.recipe_name} "
+        f"(seed {report.seed}): "
+        f"macro-F1 {report.macro_f1.value:.4f} [{report.macro_f1.low:.4f}, {report.macro_f1.high:.4f}]"
+    )
+    table.add_column("")
+    table.add_column("F1", justify="right")
+    for name, value in report.per_instrument_f1.items():
+        table.add_row(name, f"{value:.3f}")
+    table.add_section()
+    for number, value in report.macro_f1_by_n_instruments.items():
+        table.add_row(f"clips with {number}", f"{value:.3f}")
+    return table
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value, indent=1))
+
+
+def _console() -> Console:
+    return Console(soft_wrap=True)
