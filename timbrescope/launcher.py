@@ -29,6 +29,7 @@ from timbrescope.errors import LaunchError
 from timbrescope.state import StateFolder
 
 POLL_S = 0.2
+ASK_READY_EVERY_S = 0.5
 READY_REQUEST_S = 2.0
 REPORT_EVERY_S = 20.0
 """How often to say what is missing while the service is not ready."""
@@ -173,11 +174,12 @@ def _stop_signals() -> Iterator[_Stopping]:
 
 
 def _run(plan: Plan, supervisor: Supervisor, stopping: threading.Event, say: Callable[[str], None]) -> None:
-    ready, report_at = False, time.monotonic() + REPORT_EVERY_S
+    ready, ask_at, report_at = False, 0.0, time.monotonic() + REPORT_EVERY_S
     while not stopping.wait(POLL_S):
         supervisor.mend()
-        if ready:
+        if ready or time.monotonic() < ask_at:
             continue
+        ask_at = time.monotonic() + ASK_READY_EVERY_S
         missing = why_not_ready(plan.url)
         if missing is None:
             ready = True
