@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ml.errors import TimbrescopeError
-from timbrescope import __version__, doctor, serving
+from timbrescope import __version__, doctor, science, serving
 
 app = typer.Typer(
     name="timbrescope",
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 serving.register(app)
+science.register(app)
 doctor.register(app)
 
 

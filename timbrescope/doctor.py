@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from ml.errors import TimbrescopeError
 
@@ -228,7 +229,6 @@ def _table(findings: list[Finding]) -> Table:
     for heading in ("check", "state", "found", "how to mend it"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
-        style = STYLES[finding.state]
-        fix = "" if finding.state == "ok" else finding.fix
-        table.add_row(finding.check, f"[{style}]{finding.state}[/]", finding.detail, fix)
+        state = Text(finding.state, STYLES[finding.state])
+        table.add_row(finding.check, state, Text(finding.detail), Text(finding.fix))
     return table

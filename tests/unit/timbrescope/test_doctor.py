@@ -17,7 +17,7 @@ from timbrescope.doctor import Finding
 
 OK = Finding("one", "ok", "there")
 ADVICE = Finding("two", "advice", "small", "Enlarge it.")
-MISSING = Finding("three", "missing", "not found", "Install it.")
+MISSING = Finding("three", "missing", "not found", "Install it[ml].")
 
 
 @pytest.fixture
@@ -44,6 +44,11 @@ def test_a_complete_machine_exits_with_0(app: typer.Typer, monkeypatch: pytest.M
     assert "Enlarge it." in result.stdout
 
 
+def test_the_table_shows_every_word_as_it_is(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    found(monkeypatch, MISSING)
+    assert "Install it[ml]." in CliRunner().invoke(app).stdout
+
+
 def test_something_needed_exits_with_1(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
     found(monkeypatch, OK, MISSING)
     result = CliRunner().invoke(app, ["--json"])
@@ -52,7 +57,7 @@ def test_something_needed_exits_with_1(app: typer.Typer, monkeypatch: pytest.Mon
         "complete": False,
         "findings": [
             {"check": "one", "state": "ok", "detail": "there", "fix": ""},
-            {"check": "three", "state": "missing", "detail": "not found", "fix": "Install it."},
+            {"check": "three", "state": "missing", "detail": "not found", "fix": "Install it[ml]."},
         ],
     }
 
