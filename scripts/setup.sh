@@ -35,10 +35,13 @@ have_fluidsynth() {
     return 1
 }
 
-have_soundfont() {
-    [ -n "${TIMBRESCOPE_SOUNDFONT:-}" ] && return 0
-    for font in /usr/share/sounds/sf2/*.sf2 /usr/share/soundfonts/*.sf[23]; do
-        [ -e "$font" ] && return 0
+have_soundfont() { # the bank that ml.synthesis.soundfonts looks for, where it looks
+    folders="$(printf '%s' "${TIMBRESCOPE_SOUNDFONT_PATH:-}" | tr ':' ' ') /usr/share/sounds/sf2 /usr/share/sounds/sf3
+        /usr/share/soundfonts /usr/local/share/soundfonts /opt/homebrew/share/soundfonts"
+    for folder in $folders; do
+        for font in "$folder"/FluidR3_GM.sf2 "$folder"/FluidR3_GM.sf3 "$folder"/FluidR3_GM/; do
+            [ -e "$font" ] && return 0
+        done
     done
     return 1
 }
@@ -95,6 +98,8 @@ brew_packages() {
     find_python >/dev/null || echo python@3.13
 }
 
+NO_SOUNDFONT="the SoundFont FluidR3_GM is missing: put FluidR3_GM.sf2 into a folder named in TIMBRESCOPE_SOUNDFONT_PATH"
+
 install_system_packages() {
     if have apt-get; then
         missing=$(apt_packages)
@@ -104,11 +109,10 @@ install_system_packages() {
         missing=$(brew_packages)
         # shellcheck disable=SC2086
         [ -z "$missing" ] || brew install $missing
-        have_soundfont || say "no SoundFont found: set TIMBRESCOPE_SOUNDFONT to a General MIDI .sf2 file"
+        have_soundfont || say "$NO_SOUNDFONT"
     else
         have_fluidsynth || die "libfluidsynth 2 or 3 is missing: install it with this system's package manager"
-        have_soundfont || die "no SoundFont in /usr/share/sounds/sf2 or /usr/share/soundfonts: install FluidR3_GM," \
-            "or set TIMBRESCOPE_SOUNDFONT to a General MIDI .sf2 file"
+        have_soundfont || die "$NO_SOUNDFONT"
         have redis-server || die "redis-server is missing: install it with this system's package manager"
     fi
 }

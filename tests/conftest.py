@@ -1,6 +1,7 @@
 """What all tests share: a machine without settings of its own, a real private redis-server, free ports.
 
-Every test sees an environment without `TIMBRESCOPE_*`, so that what a developer has exported changes nothing.
+Every test sees an environment without `TIMBRESCOPE_*`, so that what a developer has exported changes nothing;
+only where this machine keeps its SoundFonts is still told.
 """
 
 import os
@@ -27,7 +28,8 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("timbrescope")
 
 for _name in [name for name in os.environ if name.startswith("TIMBRESCOPE_")]:
-    del os.environ[_name]
+    if _name != "TIMBRESCOPE_SOUNDFONT_PATH":
+        del os.environ[_name]
 
 
 @pytest.fixture(scope="session")
