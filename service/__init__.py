@@ -1,1 +1,1 @@
-"""HTTP only: the FastAPI application, its routes, schemas, uploads, errors, settings and pages. Imports no torch."""
+"""HTTP only: the FastAPI application, its routes, schemas, uploads, errors, settings and pages."""

@@ -19,11 +19,11 @@ Responses = dict[int | str, dict[str, Any]]
 
 TITLE = "Timbrescope"
 DESCRIPTION = """\
-Listens to a recording, says which instruments play, and shows *why* it says so: a relevance map per instrument over
-the mel-spectrogram, made with Concept Relevance Propagation.
+Listens to a recording, says which instruments play, and shows *why* it says so: a relevance map per
+instrument over the mel-spectrogram, made with Concept Relevance Propagation.
 
-Send a recording to `POST /classify` or `POST /explain`. The answer is a job; `Prefer: wait=30` waits for it, and
-otherwise `GET /jobs/{id}` or its events tell how it fares. Files that a job made are linked from its result.
+Send a recording to `POST /classify` or `POST /explain`. The answer is a job; `Prefer: wait=30` waits for it,
+and otherwise `GET /jobs/{id}` or its events tell how it fares. Its result links to the files that it made.
 
 Every error is an RFC 9457 problem document (`application/problem+json`) whose `type` is stable.
 """

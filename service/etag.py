@@ -1,4 +1,4 @@
-"""Entity tags (RFC 9110, 8.8.3): strong ones made of the content's SHA-256, and the `If-None-Match` header."""
+"""Entity tags (RFC 9110, 8.8.3): made of the content's SHA-256, and the `If-None-Match` header."""
 
 import re
 

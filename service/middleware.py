@@ -1,4 +1,4 @@
-"""Around every request: an id for the logs, a line when it is answered, a count, and headers that every answer has.
+"""Around every request: an id, a log line, a count, and headers that every answer has.
 
 Conventions: pure ASGI, so that streams pass through untouched. Nothing of a request's content is logged.
 """

@@ -26,7 +26,9 @@ _ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 
 
 class EventStream(StreamingResponse):
-    """An answer that goes on until the events end or Redis goes away; the browser then comes back by itself."""
+    """An answer that goes on until the events end or Redis goes away; the browser then comes back by
+    itself.
+    """
 
     def __init__(self, events: AsyncIterator[str]) -> None:
         super().__init__(
@@ -50,7 +52,9 @@ def entry_after(last_event_id: str | None) -> str:
 
 
 async def _kept_alive(events: AsyncIterator[str]) -> AsyncIterator[str]:
-    """The events, with comments in long silences. One pending read is kept across them, never cancelled midway."""
+    """The events, with comments in long silences. One pending read is kept across them, never cancelled
+    midway.
+    """
     reading: asyncio.Future[str] | None = None
     try:
         while True:

@@ -1,6 +1,7 @@
-"""From a checked form to a queued job: everything that size, headers and parsed structure can tell is decided here.
+"""From a checked form to a queued job.
 
-Conventions: blocking, for the thread pool. What only decoding can show is the worker's to find.
+Conventions: everything that size, headers and parsed structure can tell is decided here. Blocking, for
+the thread pool. What only decoding can show is the worker's to find.
 """
 
 import hashlib

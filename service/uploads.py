@@ -22,8 +22,8 @@ from worker.jobs import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS
 
 # What a form may hold besides the recording: boundaries, part headers and all other fields.
 FORM_OVERHEAD_BYTES = 256 * 1024
-# A client that is still sending when it is refused would miss the answer if the connection closed under it, so for
-# a moment what it sends is read and dropped.
+# A client that is still sending when it is refused would miss the answer if the connection closed under
+# it, so for a moment what it sends is read and dropped.
 DRAIN_S = 1.0
 
 
@@ -53,7 +53,7 @@ class ClassifyForm(BaseModel):
     )
     threshold: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
         None,
-        description="From which probability on an instrument is present; by default the model's own for each.",
+        description="From which probability on an instrument is present; by default the model's own.",
     )
 
 
@@ -110,7 +110,8 @@ class UploadRoute(APIRoute):
 
 
 class _BodyTooLarge(HTTPException):
-    # Of this type, because the framework turns everything else that is raised while it reads a form into "400".
+    # Of this type, because the framework turns everything else that is raised while it reads a form into
+    # "400".
     def __init__(self, max_bytes: int) -> None:
         super().__init__(413)
         self.reason = TooManyBytesError(

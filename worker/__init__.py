@@ -1,4 +1,1 @@
-"""Jobs: the record and its legal transitions, the Redis store, the queue, the Celery tasks and the model
-
-host.
-"""
+"""Jobs: their record and its transitions, the Redis store, the queue, the Celery tasks, the model host."""

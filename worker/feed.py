@@ -1,6 +1,5 @@
-"""Following a job as it changes, without asking again and again: for asyncio, beside the blocking
+"""Following a job as it changes, for asyncio, beside the blocking `worker.store`.
 
-`worker.store`.
 Conventions: a job's stream in Redis holds an entry for every change of status and progress; the entry's id
 is what a client may send as `Last-Event-ID`. Following ends with the entry whose status is terminal, or
 when the job is gone.

@@ -1,7 +1,4 @@
-"""The names of everything in Redis, in one place. All begin with `ts:`; times in scores are Unix
-
-milliseconds.
-"""
+"""The names of everything in Redis, in one place. All begin with `ts:`; scores are Unix milliseconds."""
 
 PREFIX = "ts:"
 

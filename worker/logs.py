@@ -1,6 +1,7 @@
-"""Logs as lines of `key=value`, the same in API and worker: time, level, logger, message, then what was
+"""Logs as lines of `key=value`, the same in API and worker.
 
-passed as `extra`. Values with spaces are quoted as JSON strings, so that a line can be taken apart again.
+Conventions: time, level, logger, message, then what was passed as `extra`. Values with spaces are quoted
+as JSON strings, so that a line can be taken apart again.
 """
 
 import json
@@ -9,6 +10,7 @@ import logging.config
 from datetime import UTC, datetime
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_CHATTY = ("celery.app.trace", "celery.worker.strategy")
 
 
 class KeyValueFormatter(logging.Formatter):
@@ -46,6 +48,8 @@ def configure_logging(level: str) -> None:
             "disable_existing_loggers": False,
             "formatters": {"key_value": {"()": KeyValueFormatter}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "key_value"}},
+            # What these say of each task at INFO, `worker.attempt` says of each job.
+            "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
             "root": {"level": level, "handlers": ["stderr"]},
         }
     )

@@ -7,8 +7,11 @@ their jobs back to the queue. The pool's processes die with their parent.
 import os
 import platform
 import sys
+import warnings
 
-from worker.celery_app import limit_threads, worker_app
+from celery.exceptions import SecurityWarning
+
+from worker.application import limit_threads, worker_app
 from worker.host import announcements
 from worker.logs import configure_logging
 from worker.settings import WorkerSettings
@@ -23,6 +26,9 @@ def main(settings: WorkerSettings) -> int:
         At once, when this machine has no models to serve or a model's card is damaged.
     """
     configure_logging(settings.log_level)
+    # Celery warns of every worker that runs as root, for messages could carry code; ours are JSON and
+    # carry ids.
+    warnings.simplefilter("ignore", SecurityWarning)
     announcements(settings)
     limit_threads(settings.threads)
     worker = worker_app(settings).Worker(

@@ -1,6 +1,5 @@
-"""The jobs in Redis: records changed by compare-and-set, and everything of a job living and expiring
+"""The jobs in Redis: records changed by compare-and-set, and all that belongs to a job goes with it.
 
-together.
 Conventions: every method may raise one of `worker.connection.UNAVAILABLE`. A change reads the record,
 applies a transition of `worker.jobs` and writes record, event, indexes and expiry in one transaction, which
 Redis refuses if somebody else wrote the record in between; then it is tried again on what they wrote. A job

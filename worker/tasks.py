@@ -15,7 +15,7 @@ from functools import cache
 from billiard.exceptions import WorkerLostError as ProcessDied
 from celery import Task, current_app, shared_task
 from celery.exceptions import TimeLimitExceeded
-from celery.signals import task_failure, worker_process_init
+from celery.signals import setup_logging, task_failure, worker_process_init
 from redis import Redis
 
 from ml.errors import TimbrescopeError
@@ -74,10 +74,15 @@ def job_store(redis: Redis, settings: WorkerSettings) -> JobStore:
     )
 
 
+@setup_logging.connect(weak=False)
+def log_as_everywhere(**_: object) -> None:
+    """Takes the place of Celery's own logging, in the parent and in the pool's processes."""
+    configure_logging(worker_settings().log_level)
+
+
 @worker_process_init.connect(weak=False)
 def prepare_process(sender: str, **_: object) -> None:
     """Loads torch and the default model before the first job comes, then says that the worker is there."""
-    configure_logging(worker_settings().log_level)
     here = workplace()
     Catalog(here.redis).announce(sender, announcements(here.settings))
 

@@ -72,7 +72,9 @@ async def classify(
     services: Provided,
     prefer: Prefer = None,
 ) -> Response:
-    """Takes a recording and says which instruments play in it, over all and in every window of five seconds."""
+    """Takes a recording and says which instruments play in it, over all and in every window of five
+    seconds.
+    """
     return await _analyse(services, JobKind.CLASSIFY, form, Parameters(threshold=form.threshold), prefer)
 
 
@@ -89,10 +91,11 @@ async def explain(
     services: Provided,
     prefer: Prefer = None,
 ) -> Response:
-    """Takes a recording, says which instruments play in it, and maps the evidence for each over frequency and time.
+    """Takes a recording, says which instruments play in it, and maps the evidence for each over frequency
+    and time.
 
-    With nothing found, the list of explanations is empty. A recording longer than a minute needs `start_s` and
-    `duration_s`.
+    With nothing found, the list of explanations is empty. A recording longer than a minute needs
+    `start_s` and `duration_s`.
     """
     parameters = Parameters(
         threshold=form.threshold,

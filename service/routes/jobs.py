@@ -63,7 +63,9 @@ def list_jobs(
     summary="Look at a job",
 )
 def get_job(services: Provided, job_id: JobId) -> JobDocument:
-    """The job with its progress and, once it has succeeded, its result. Expired and deleted jobs answer 410."""
+    """The job with its progress and, once it has succeeded, its result. Expired and deleted jobs answer
+    410.
+    """
     job = services.store.get(job_id)
     return JobDocument.of(job, services.store.queue_position(job))
 
