@@ -1,0 +1,93 @@
+"""Instantiation: every choice made, the same for the same seed, within the recipe's ranges."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+
+import mido
+import pytest
+
+from ml.synthesis.instantiate import TICKS_PER_SECOND, ClipPlan, instantiate
+from ml.synthesis.midi_file import clip_midi, stem_messages
+from ml.synthesis.recipe import Melody, Recipe
+
+RECIPE = Recipe(name="small", seed=3, n_clips=200)
+
+
+@pytest.fixture(scope="module")
+def plans() -> list[ClipPlan]:
+    return list(instantiate(RECIPE))
+
+
+def test_equal_seeds_make_equal_clips(plans: list[ClipPlan]) -> None:
+    assert list(instantiate(RECIPE)) == plans
+    assert list(instantiate(RECIPE.model_copy(update={"seed": 4}))) != plans
+
+
+def test_a_clip_does_not_depend_on_how_many_there_are(plans: list[ClipPlan]) -> None:
+    fewer = list(instantiate(RECIPE.model_copy(update={"n_clips": 20})))
+    assert [plan.stems for plan in fewer] == [plan.stems for plan in plans[:20]]
+
+
+def test_plans_survive_storage(plans: list[ClipPlan]) -> None:
+    assert [ClipPlan.from_json(plan.to_json()) for plan in plans] == plans
+
+
+def test_the_split_is_exact_and_fixed_beforehand(plans: list[ClipPlan]) -> None:
+    assert Counter(plan.split for plan in plans) == {"train": 160, "validation": 40}
+
+
+def test_draws_stay_within_the_recipe(plans: list[ClipPlan]) -> None:
+    assert {len(plan.stems) for plan in plans} == {1, 2, 3, 4}
+    assert {name for plan in plans for name in plan.labels} == set(RECIPE.instruments)
+    for plan in plans:
+        assert len(plan.labels) == len(plan.stems)
+        for stem in plan.stems:
+            assert -3.0 <= stem.gain_db <= 3.0
+            assert stem.notes[0].start_s <= RECIPE.clip_duration_s / 2
+            for note in stem.notes:
+                assert 60 <= note.pitch <= 72
+                assert 70 <= note.velocity <= 127
+                assert 0.19 < note.duration_s < 2.01
+                ticks = note.start_s * TICKS_PER_SECOND
+                assert ticks == pytest.approx(round(ticks), abs=1e-6)
+
+
+def test_notes_follow_one_another(plans: list[ClipPlan]) -> None:
+    for plan in plans:
+        for stem in plan.stems:
+            for note, following in zip(stem.notes, stem.notes[1:], strict=False):
+                assert following.start_s >= note.start_s + note.duration_s - 1 / TICKS_PER_SECOND
+
+
+def test_a_note_always_sounds_even_after_a_long_rest() -> None:
+    recipe = RECIPE.model_copy(update={"melody": Melody(rest_duration_s=(30.0, 40.0))})
+    assert all(stem.notes for plan in instantiate(recipe) for stem in plan.stems)
+
+
+def test_the_midi_file_says_what_is_rendered(plans: list[ClipPlan]) -> None:
+    """Read back by mido, the file gives every stem's messages at the very same times."""
+    for plan in plans[:20]:
+        file = mido.MidiFile(file=io.BytesIO(clip_midi(plan)))
+        assert [track.name for track in file.tracks[1:]] == [stem.instrument for stem in plan.stems]
+        for track, stem in zip(file.tracks[1:], plan.stems, strict=True):
+            tick, found = 0, []
+            for message in track:
+                tick += message.time
+                if not message.is_meta:
+                    found.append((tick, bytes([message.bin()[0] & 0xF0]) + bytes(message.bin()[1:])))
+            expected = [(round(m.time_s * TICKS_PER_SECOND), m.message) for m in stem_messages(stem)]
+            assert found == expected
+
+
+def test_notes_end_before_others_begin_at_the_same_time(plans: list[ClipPlan]) -> None:
+    for stem in plans[0].stems:
+        sounding: Counter[int] = Counter()
+        for timed in stem_messages(stem):
+            if timed.message[0] >> 4 == 0x9:
+                assert sounding[timed.message[1]] == 0
+                sounding[timed.message[1]] += 1
+            elif timed.message[0] >> 4 == 0x8:
+                sounding[timed.message[1]] -= 1
+        assert not +sounding

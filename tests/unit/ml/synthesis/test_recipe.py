@@ -1,0 +1,72 @@
+"""Recipes: what is accepted, and how faults are named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml.instruments import INSTRUMENTS
+from ml.synthesis.recipe import InvalidRecipeError, Recipe, parse_recipe, read_recipe
+
+RECIPES = Path("recipes")
+
+
+def test_the_protocol_is_the_studys() -> None:
+    recipe = read_recipe(RECIPES / "protocol.yaml")
+    assert (recipe.n_clips, recipe.clip_duration_s, recipe.validation_share) == (8_000, 5.0, 0.2)
+    assert recipe.instruments_per_clip == (1, 2, 3, 4)
+    assert recipe.melody.pitch_range == (60, 72)
+    assert recipe.instruments == tuple(instrument.name for instrument in INSTRUMENTS)
+    assert len(recipe.instruments) == 12
+
+
+def test_json_is_accepted_too() -> None:
+    assert parse_recipe('{"name": "a", "n_clips": 3}').n_clips == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("name: a", "n_clips: Field required"),
+        ("{name: a, n_clips: 0}", "n_clips: Input should be greater than or equal to 1"),
+        ("{name: a, n_clips: 1, colour: red}", "colour: Extra inputs are not permitted"),
+        ("{name: A b, n_clips: 1}", "name: String should match"),
+        ("{name: a, n_clips: 1, instruments: [Kazoo]}", "instruments: Unknown instrument 'Kazoo'"),
+        ("{name: a, n_clips: 1, instruments: [Violin, Violin]}", "instruments: an instrument is named twice"),
+        ("{name: a, n_clips: 1, instruments: [Violin]}", "instruments_per_clip asks for 4 of 1"),
+        (
+            "{name: a, n_clips: 1, melody: {pitch_range: [72, 60]}}",
+            "melody.pitch_range: range [72, 60] is empty",
+        ),
+        ("{name: a, n_clips: 1, melody: {note_duration_s: [0, 1]}}", "notes need at least 0.01 s"),
+        ("{name: a, n_clips: 1, level_db: [3, -3]}", "level_db: range [3.0, -3.0] is empty"),
+        ("{name: a, n_clips: 1, soundfonts: []}", "must each name at least one"),
+        ("[1, 2]", "not a mapping"),
+        ("a: [", "not YAML"),
+    ],
+)
+def test_faults_are_named(text: str, fault: str) -> None:
+    with pytest.raises(InvalidRecipeError) as caught:
+        parse_recipe(text)
+    assert fault in str(caught.value)
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRecipeError, match=r"nowhere\.yaml cannot be read: No such file"):
+        read_recipe(tmp_path / "nowhere.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidRecipeError, match="is not text"):
+        read_recipe(tmp_path / "binary.yaml")
+
+
+def test_equal_recipes_have_equal_digests() -> None:
+    one, other = Recipe(name="a", n_clips=3), Recipe(name="a", n_clips=3, description="")
+    assert one.digest == other.digest
+    assert one.digest != Recipe(name="a", n_clips=4).digest
+
+
+def test_natural_ranges_are_the_instruments_own() -> None:
+    recipe = parse_recipe("{name: a, n_clips: 1, melody: {pitch_range: natural}}")
+    piccolo = next(instrument for instrument in INSTRUMENTS if instrument.name == "Piccolo")
+    assert recipe.melody.pitches_of(piccolo) == (74, 102)

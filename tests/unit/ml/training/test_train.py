@@ -1,0 +1,164 @@
+"""Training: it learns, resumes to the same weights, and leaves a model folder that loads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ml.checkpoint import CARD_NAME, InvalidCheckpointError, read_card, weights_sha256, write_card
+from ml.dataset.build import build_dataset
+from ml.dataset.reader import SplitReader
+from ml.dataset.shards import ShardContent
+from ml.errors import InvalidRequestError, UnknownModelError
+from ml.melspec import MelConfig, scaled
+from ml.model import load_model
+from ml.synthesis.recipe import Melody, Recipe
+from ml.training.augment import mix_pairs, scaled_batch
+from ml.training.config import TrainingConfig
+from ml.training.state import EpochRecord
+from ml.training.train import train
+
+RECIPE = Recipe(
+    name="duet",
+    seed=5,
+    n_clips=48,
+    clip_duration_s=1.0,
+    validation_share=0.25,
+    instruments=("Piccolo", "Acoustic Bass"),
+    instruments_per_clip=(1, 2),
+    melody=Melody(pitch_range="natural"),
+)
+CONFIG = TrainingConfig(n_epochs=8, batch_size=8, mix_probability=0.2, seed=1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("duet")
+    build_dataset(RECIPE, folder, content=ShardContent(audio=False))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "duet"
+    train(dataset, folder, CONFIG, model_id="duet", device="cpu")
+    return folder
+
+
+def test_it_learns_to_tell_a_piccolo_from_a_bass(trained: Path) -> None:
+    card = read_card(trained)
+    history = card.training["history"]
+    assert history[-1]["train_loss"] < 0.7 * history[0]["train_loss"]
+    assert card.metrics["macro_f1"] > 0.9
+
+
+def test_the_card_says_how_the_model_was_made(trained: Path, dataset: Path) -> None:
+    card = read_card(trained)
+    assert (card.id, card.network, card.labels) == ("duet", "default", RECIPE.instruments)
+    assert card.sha256 == weights_sha256(trained)
+    assert card.dataset["digest"] == SplitReader(dataset, "train").manifest.digest
+    assert card.training["seed"] == 1
+    assert MelConfig.from_dict(dict(card.mel)) == MelConfig()
+    assert [source.name for source in card.sounds] == ["FluidR3_GM"]
+    assert card.sounds[0].licence.startswith("MIT")
+    assert set(card.thresholds) == set(card.labels)
+    assert (trained / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    assert not (trained / "training").exists()
+
+
+def test_an_interrupted_run_resumes_to_the_very_same_weights(
+    trained: Path, dataset: Path, tmp_path: Path
+) -> None:
+    class Interrupted(Exception):
+        pass
+
+    def stop_after_two(record: EpochRecord, n_epochs: int) -> None:
+        if record.epoch == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(dataset, tmp_path, CONFIG, model_id="duet", device="cpu", on_epoch=stop_after_two)
+    epochs: list[int] = []
+    train(
+        dataset,
+        tmp_path,
+        CONFIG,
+        model_id="duet",
+        device="cpu",
+        on_epoch=lambda record, n_epochs: epochs.append(record.epoch),
+    )
+    assert epochs == [3, 4, 5, 6, 7, 8]
+    expected, found = (load_file(folder / "weights.safetensors") for folder in (trained, tmp_path))
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_another_configuration_does_not_resume(dataset: Path, tmp_path: Path) -> None:
+    class Interrupted(Exception):
+        pass
+
+    def stop(record: EpochRecord, n_epochs: int) -> None:
+        raise Interrupted
+
+    for seed in (1, 2):
+        config = TrainingConfig(n_epochs=2, batch_size=8, seed=seed)
+        epochs: list[int] = []
+
+        def stop_at_first(record: EpochRecord, n_epochs: int, epochs: list[int] = epochs) -> None:
+            epochs.append(record.epoch)
+            raise Interrupted
+
+        with pytest.raises(Interrupted):
+            train(dataset, tmp_path, config, model_id="duet", device="cpu", on_epoch=stop_at_first)
+        assert epochs == [1]
+
+
+def test_a_damaged_checkpoint_is_refused(trained: Path, tmp_path: Path) -> None:
+    with pytest.raises(UnknownModelError, match=r"no model\.json"):
+        load_model(tmp_path)
+    card = read_card(trained)
+    weights = (trained / "weights.safetensors").read_bytes()
+    write_card(card, tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(weights[:-4] + b"\x00\x00\x80\x3f")
+    with pytest.raises(InvalidCheckpointError, match="its card says"):
+        load_model(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(weights)
+    write_card(card.model_copy(update={"network": "reference"}), tmp_path)
+    with pytest.raises(InvalidCheckpointError, match="do not fit network 'reference'"):
+        load_model(tmp_path)
+    (tmp_path / CARD_NAME).write_text('{"id": "x"}')
+    with pytest.raises(InvalidCheckpointError, match="is not valid"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"n_epochs": 0}, {"batch_size": 0}, {"mix_probability": 1.5}, {"learning_rate": 0.0}]
+)
+def test_senseless_configurations_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequestError):
+        TrainingConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_mixing_adds_powers_and_unites_labels() -> None:
+    levels = torch.full((2, 3, 4), 10.0)
+    labels = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    mixed, united = mix_pairs(levels, labels, 1.0, np.random.default_rng(3))
+    rng = np.random.default_rng(3)
+    rng.random(2)
+    partners, gains_db = rng.permutation(2), rng.uniform(-6.0, 6.0, 2)
+    for index in range(2):
+        expected = 10 * np.log10(10 ** (10.0 / 10) + 10 ** ((10.0 + gains_db[index]) / 10))
+        assert mixed[index].numpy() == pytest.approx(np.full((3, 4), expected), abs=1e-4)
+        assert torch.equal(united[index], torch.maximum(labels[index], labels[partners[index]]))
+    untouched, same = mix_pairs(levels, labels, 0.0, np.random.default_rng(3))
+    assert torch.equal(untouched, levels)
+    assert torch.equal(same, labels)
+
+
+def test_batches_are_scaled_as_serving_scales() -> None:
+    levels = np.random.default_rng(0).normal(-20.0, 25.0, (3, 8, 9)).astype(np.float32)
+    found = scaled_batch(torch.from_numpy(levels), MelConfig())[:, 0].numpy()
+    np.testing.assert_allclose(found, scaled(levels, MelConfig()), atol=1e-6)
