@@ -19,6 +19,9 @@ from typing import Self
 from timbrescope.errors import LaunchError
 from timbrescope.guard import signal_group
 
+PYTHON_MODULE = (sys.executable, "-P", "-m")
+"""Runs a module of ours; -P keeps the present folder, whatever lies in it, from taking its place."""
+
 STEADY_S = 20.0
 """A child that lived this long had started well; its death is not counted as a failure to start."""
 
@@ -174,7 +177,7 @@ class Supervisor:
 
     def _start_guard(self) -> "subprocess.Popen[bytes]":
         guard = subprocess.Popen(
-            [sys.executable, "-m", "timbrescope.guard"],
+            [*PYTHON_MODULE, "timbrescope.guard"],
             stdin=subprocess.PIPE,
             bufsize=0,
             start_new_session=True,

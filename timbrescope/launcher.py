@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import socket
-import sys
 import threading
 import time
 import urllib.error
@@ -24,7 +23,7 @@ from pathlib import Path
 import redis
 
 from timbrescope import __version__
-from timbrescope.children import Program, Supervisor
+from timbrescope.children import PYTHON_MODULE, Program, Supervisor
 from timbrescope.errors import LaunchError
 from timbrescope.state import StateFolder
 
@@ -105,7 +104,7 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
             else:
                 settings["TIMBRESCOPE_REDIS_URL"] = plan.redis_url
             key, is_new = (plan.admin_key, False) if plan.admin_key else state.admin_key()
-            own = [sys.executable, "-m", "timbrescope"]
+            own = (*PYTHON_MODULE, "timbrescope")
             supervisor.start(Program("worker", (*own, "worker"), {**environment, **settings}, WORKER_STOP))
             settings |= {
                 "TIMBRESCOPE_HOST": plan.host,

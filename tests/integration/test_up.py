@@ -185,9 +185,11 @@ def test_a_killed_launcher_leaves_nothing_and_can_start_again(start: Callable[..
 
 
 def test_a_redis_that_is_there_is_used(start: Callable[..., Service], redis_url: str) -> None:
-    service = start(TIMBRESCOPE_REDIS_URL=redis_url)
+    service = start(TIMBRESCOPE_REDIS_URL=redis_url, TIMBRESCOPE_ADMIN_KEY="a key from outside")
     service.wait_until_ready()
     assert not any("redis-server" in line for line in service.processes().values())
+    assert "Admin key" not in service.said()
+    assert not (service.state_dir / "admin-key").exists()
     assert service.end(signal.SIGTERM) == 0
     assert service.left() == {}
 
