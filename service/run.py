@@ -4,6 +4,9 @@ Conventions: open requests are given `shutdown_grace_s` to end; event streams ar
 come back.
 """
 
+import signal
+import sys
+
 import uvicorn
 
 from service.app import create_app
@@ -14,6 +17,9 @@ from worker.logs import configure_logging
 def main(settings: ServiceSettings) -> None:
     """Answers requests until told to stop."""
     configure_logging(settings.log_level)
+    # uvicorn raises the signal that stopped it once more when it has; being told to stop is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,

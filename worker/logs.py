@@ -40,7 +40,7 @@ def _value(value: object) -> str:
     return text if plain else json.dumps(text, ensure_ascii=False)
 
 
-def configure_logging(level: str) -> None:
+def configure_logging(level: str | int) -> None:
     """Sends every logger's records of at least `level` to standard error."""
     logging.config.dictConfig(
         {

@@ -75,9 +75,9 @@ def job_store(redis: Redis, settings: WorkerSettings) -> JobStore:
 
 
 @setup_logging.connect(weak=False)
-def log_as_everywhere(**_: object) -> None:
+def log_as_everywhere(loglevel: int, **_: object) -> None:
     """Takes the place of Celery's own logging, in the parent and in the pool's processes."""
-    configure_logging(worker_settings().log_level)
+    configure_logging(loglevel)
 
 
 @worker_process_init.connect(weak=False)

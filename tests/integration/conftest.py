@@ -1,0 +1,47 @@
+"""One whole service for all integration tests: a real Redis, a real worker with its pool, a real API.
+
+`stack` lasts for the session and is shared, so a test leaves it able to work; one that kills things
+starts its own with `processes.running_stack`. When a test that used it fails, the last of its processes'
+logs is shown.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.integration.processes import Stack, running_stack
+
+_LOG_TAIL = 8_000
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    """The shared service, ready to work."""
+    folder = Path(tempfile.mkdtemp(prefix="ts-stack-"))
+    with running_stack(folder, TIMBRESCOPE_CONCURRENCY="2") as started:
+        yield started
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def client(stack: Stack) -> httpx.Client:
+    """A client of the shared service."""
+    return stack.client
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Adds the logs of a failed test's processes to its report."""
+    report = yield
+    used = getattr(item, "funcargs", {}).values()
+    if report.failed:
+        for stack in (value for value in used if isinstance(value, Stack)):
+            for process in (stack.worker, stack.api):
+                report.sections.append((f"{process.name} log", process.text()[-_LOG_TAIL:]))
+    return report
