@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
+from scipy.io import wavfile
 
 from ml.classification import Classification, Progress
 from ml.drawing import draw_map, draw_spectrogram, saturation
@@ -173,5 +173,5 @@ def _npz(key: str, values: NDArray[np.float32], spectrogram: Spectrogram) -> byt
 
 def _wav(recording: Recording) -> bytes:
     buffer = io.BytesIO()
-    soundfile.write(buffer, recording.samples, recording.sample_rate_hz, format="WAV", subtype="FLOAT")
+    wavfile.write(buffer, recording.sample_rate_hz, recording.samples)  # libsndfile would add the time of day
     return buffer.getvalue()

@@ -72,7 +72,7 @@ class ListenedWindows:
     levels_db: NDArray[np.float32]
     inputs: NDArray[np.float32]
     silent: NDArray[np.bool_]
-    logits: NDArray[np.float32]
+    logits: NDArray[np.floating]
 
 
 def listen(model: Model, recording: Recording, on_progress: Progress | None = None) -> ListenedWindows:

@@ -217,7 +217,7 @@ def _explain_instrument(
     sounding = [index for index, silent in enumerate(heard.silent) if not silent]
     n_frames = heard.levels_db.shape[1]
 
-    def merged(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    def merged(maps: NDArray[np.floating]) -> NDArray[np.float32]:
         whole = np.zeros_like(heard.inputs)
         whole[sounding] = maps
         return merge_windows(whole, heard.windows, n_frames)
@@ -255,8 +255,8 @@ def _explain_instrument(
 
 
 def _conservation(
-    logits: NDArray[np.float32],
-    maps: NDArray[np.float32],
+    logits: NDArray[np.floating],
+    maps: NDArray[np.floating],
     relevance_map: NDArray[np.float32],
     concepts: Sequence[ConceptExplanation],
 ) -> Conservation:

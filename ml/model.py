@@ -56,7 +56,7 @@ class Model:
         """Rate of the sound it takes."""
         return self.mel.sample_rate_hz
 
-    def logits(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def logits(self, inputs: NDArray[np.floating]) -> NDArray[np.floating]:
         """Run the network.
 
         Parameters

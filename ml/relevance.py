@@ -55,9 +55,9 @@ class WindowRelevance:
         Signed relevance of every channel of the concept layer, summed over positions.
     """
 
-    logits: NDArray[np.float32]
-    maps: NDArray[np.float32]
-    channels: NDArray[np.float32]
+    logits: NDArray[np.floating]
+    maps: NDArray[np.floating]
+    channels: NDArray[np.floating]
 
 
 def make_composite() -> Composite:
@@ -76,14 +76,14 @@ def _rule_for(context: object, name: str, module: nn.Module) -> Hook | None:
     return Pass() if isinstance(module, Activation) else None
 
 
-def instrument_relevance(model: Model, inputs: NDArray[np.float32], label_index: int) -> WindowRelevance:
+def instrument_relevance(model: Model, inputs: NDArray[np.floating], label_index: int) -> WindowRelevance:
     """Explain one instrument's logit in each window.
 
     Parameters
     ----------
     model : Model
     inputs : ndarray of float32, shape (n_windows, n_mels, n_frames)
-        Scaled log-mels.
+        Scaled log-mels. (Networks in float64 take and give float64.)
     label_index : int
         Which of the model's labels.
 
@@ -102,10 +102,10 @@ def instrument_relevance(model: Model, inputs: NDArray[np.float32], label_index:
 
 def concept_relevance(
     model: Model,
-    inputs: NDArray[np.float32],
+    inputs: NDArray[np.floating],
     label_index: int,
     channels: Sequence[int],
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating]:
     """The part of an instrument's relevance that passes through some channels of the concept layer.
 
     Parameters
@@ -129,14 +129,14 @@ def concept_relevance(
     )
 
 
-def _batches(inputs: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+def _batches(inputs: NDArray[np.floating]) -> Iterator[NDArray[np.floating]]:
     for first in range(0, len(inputs), _BATCH_WINDOWS):
         yield inputs[first : first + _BATCH_WINDOWS]
 
 
 def _attribute(
     model: Model,
-    batch: NDArray[np.float32],
+    batch: NDArray[np.floating],
     condition: Mapping[str, Sequence[int]],
     record: Sequence[str] = (),
 ) -> Any:

@@ -1,7 +1,8 @@
-"""Layer-wise relevance propagation again, slower and less complicated: no hooks, no autograd tricks, one formula a layer.
+"""Layer-wise relevance propagation again, slower and less complicated: one formula a layer, no hooks.
 
-`propagate` walks a frozen network backwards in float64 and writes every rule out with explicit contributions; `dense_matrix` turns
-a small linear layer into a plain matrix, so that even the convolutions of `propagate` can be checked by hand-written sums.
+`propagate` walks a frozen network backwards in float64 and writes every rule out with explicit
+contributions; `dense_matrix` turns a small linear layer into a plain matrix, so that even the convolutions of
+`propagate` can be checked by hand-written sums.
 """
 
 from __future__ import annotations
@@ -79,6 +80,7 @@ def _through(name: str, module: nn.Module, a: Tensor, relevance: Tensor) -> Tens
     if isinstance(module, ToImage):
         return _resize_adjoint(a, relevance)
     if name == "head":
+        assert isinstance(module, (nn.Linear, nn.Conv2d))
         return a * _transposed(module, a, relevance / stabilized(module(a)), module.weight)
     assert isinstance(module, nn.Conv2d)
     return _alpha2_beta1(module, a, relevance)
@@ -101,7 +103,7 @@ def _alpha2_beta1(module: nn.Conv2d, a: Tensor, relevance: Tensor) -> Tensor:
 
 def _convolution(module: nn.Conv2d) -> Callable[[Tensor, Tensor], Tensor]:
     def convolve(a: Tensor, weight: Tensor) -> Tensor:
-        return nn.functional.conv2d(a, weight, None, module.stride, module.padding)  # type: ignore[arg-type]
+        return nn.functional.conv2d(a, weight, None, module.stride, module.padding)
 
     return convolve
 
@@ -111,12 +113,18 @@ def _transposed(module: nn.Module, a: Tensor, message: Tensor, weight: Tensor) -
     if isinstance(module, nn.Linear):
         return message @ weight
     assert isinstance(module, nn.Conv2d)
-    stride, padding = module.stride, module.padding
-    return nn.grad.conv2d_input(a.shape, weight, message, stride, padding)  # type: ignore[arg-type]
+    convolve = nn.functional.conv_transpose2d
+    height, width = module.stride  # what the strides left over at the far edges is padded back
+    missing = (
+        (a.shape[2] + 2 * int(module.padding[0]) - module.kernel_size[0]) % height,
+        (a.shape[3] + 2 * int(module.padding[1]) - module.kernel_size[1]) % width,
+    )
+    padding = (int(module.padding[0]), int(module.padding[1]))
+    return convolve(message, weight, None, (height, width), padding, missing)
 
 
 def _resize_adjoint(a: Tensor, relevance: Tensor) -> Tensor:
-    """Each pixel gives its relevance to the (at most four) cells it was interpolated from, by their weights."""
+    """Each pixel gives its relevance to the cells (at most four) it was interpolated from, by weight."""
     rows = interpolation_matrix(a.shape[2], relevance.shape[2])  # (n_pixels, n_cells)
     columns = interpolation_matrix(a.shape[3], relevance.shape[3])
     summed = relevance.sum(dim=1, keepdim=True)

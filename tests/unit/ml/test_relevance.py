@@ -168,13 +168,13 @@ def test_windows_do_not_influence_one_another(model: Model, inputs: NDArray[np.f
 
 def test_explaining_leaves_the_model_unchanged(model: Model, inputs: NDArray[np.float64]) -> None:
     before = {name: value.clone() for name, value in model.network.state_dict().items()}
-    logits = model.logits(inputs)  # type: ignore[arg-type]
+    logits = model.logits(inputs)
     first = instrument_relevance(model, inputs, 0).maps
     for _ in range(20):
         again = instrument_relevance(model, inputs, 0).maps
         np.testing.assert_array_equal(again, first)
     assert all(torch.equal(before[name], value) for name, value in model.network.state_dict().items())
-    np.testing.assert_array_equal(model.logits(inputs), logits)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(model.logits(inputs), logits)
     for module in model.network.modules():
         assert not module._forward_hooks
         assert not module._forward_pre_hooks

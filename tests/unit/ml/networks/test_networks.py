@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ml.networks.blocks import SoftmaxTimePool, frozen_copy
+from ml.networks.reference import ReferenceNetwork
 from ml.networks.registry import UnknownNetworkError, build_network
 
 FLOAT32 = 1e-4  # folding multiplies weights before the sums instead of after
@@ -40,7 +41,9 @@ def test_reference_has_the_studys_layers() -> None:
 
 
 def test_reference_sees_a_square_image_of_equal_channels() -> None:
-    image = build_network("reference", 12, 128).to_image(torch.rand(2, 1, 128, 431))
+    network = build_network("reference", 12, 128)
+    assert isinstance(network, ReferenceNetwork)
+    image = network.to_image(torch.rand(2, 1, 128, 431))
     assert image.shape == (2, 3, 400, 400)
     assert torch.equal(image[:, 0], image[:, 1])
     assert torch.equal(image[:, 0], image[:, 2])

@@ -73,14 +73,14 @@ def test_the_card_says_how_the_model_was_made(trained: Path, dataset: Path) -> N
 def test_an_interrupted_run_resumes_to_the_very_same_weights(
     trained: Path, dataset: Path, tmp_path: Path
 ) -> None:
-    class Interrupted(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop_after_two(record: EpochRecord, n_epochs: int) -> None:
         if record.epoch == 2:
-            raise Interrupted
+            raise StoppedError
 
-    with pytest.raises(Interrupted):
+    with pytest.raises(StoppedError):
         train(dataset, tmp_path, CONFIG, model_id="duet", device="cpu", on_epoch=stop_after_two)
     epochs: list[int] = []
     train(
@@ -97,11 +97,11 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(
 
 
 def test_another_configuration_does_not_resume(dataset: Path, tmp_path: Path) -> None:
-    class Interrupted(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(record: EpochRecord, n_epochs: int) -> None:
-        raise Interrupted
+        raise StoppedError
 
     for seed in (1, 2):
         config = TrainingConfig(n_epochs=2, batch_size=8, seed=seed)
@@ -109,9 +109,9 @@ def test_another_configuration_does_not_resume(dataset: Path, tmp_path: Path) ->
 
         def stop_at_first(record: EpochRecord, n_epochs: int, epochs: list[int] = epochs) -> None:
             epochs.append(record.epoch)
-            raise Interrupted
+            raise StoppedError
 
-        with pytest.raises(Interrupted):
+        with pytest.raises(StoppedError):
             train(dataset, tmp_path, config, model_id="duet", device="cpu", on_epoch=stop_at_first)
         assert epochs == [1]
 

@@ -1,0 +1,149 @@
+"""Explanations with the shipped model: sums, the slow reference, ranges, tones, errors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ml.classification import classify, listen
+from ml.errors import InvalidRequestError, RangeRequiredError, UnknownInstrumentError
+from ml.explanation import Explanation, explain
+from ml.model import Model
+from ml.networks.blocks import frozen_copy
+from ml.recording import Recording
+from tests.reference import lrp
+
+CONCEPTS_ADD_UP = 1e-5  # what the project promises
+FLOAT32 = 1e-3  # of the largest relevance: float32 quotients of nearly vanishing sums, against float64
+
+
+def test_every_instrument_found_is_explained_by_falling_probability(
+    shipped: Model, example: Recording, explanation: Explanation
+) -> None:
+    classification = classify(shipped, example)
+    assert explanation.classification == classification
+    assert tuple(instrument.instrument for instrument in explanation.instruments) == classification.found
+
+
+def test_concepts_and_their_remainder_add_up_to_the_map(explanation: Explanation) -> None:
+    for instrument in explanation.instruments:
+        assert [concept.channel is None for concept in instrument.concepts] == [False, False, True]
+        total = np.sum([concept.relevance_map for concept in instrument.concepts], axis=0)
+        error = np.abs(total - instrument.relevance_map).max() / np.abs(instrument.relevance_map).max()
+        assert error < CONCEPTS_ADD_UP
+        assert instrument.conservation.concept_error == pytest.approx(error)
+
+
+def test_shares_are_signed_parts_of_all_relevance(shipped: Model, example: Recording) -> None:
+    (instrument,) = explain(shipped, example, instruments=["Trumpet"], n_concepts=64).instruments
+    magnitudes = [abs(concept.share) for concept in instrument.concepts[:-1]]
+    assert magnitudes == sorted(magnitudes, reverse=True)
+    assert sum(magnitudes) <= 1.0
+    ratios = [concept.relevance / concept.share for concept in instrument.concepts if concept.share]
+    np.testing.assert_allclose(ratios, ratios[0], rtol=1e-5)
+
+
+def test_the_map_is_the_slow_references(shipped: Model, example: Recording, explanation: Explanation) -> None:
+    heard = listen(shipped, example)
+    network = frozen_copy(shipped.network)
+    inputs = torch.from_numpy(heard.inputs)[:, None]
+    for instrument in explanation.instruments:
+        label = shipped.card.labels.index(instrument.instrument)
+        expected, at_concepts = lrp.propagate(network, inputs, label, shipped.concept_layer)
+        assert at_concepts is not None
+        reference = expected[0, 0].numpy()
+        error = np.abs(instrument.relevance_map - reference).max() / np.abs(reference).max()
+        assert error < FLOAT32
+        channels = at_concepts.sum(dim=(2, 3))[0].numpy()
+        for concept in instrument.concepts[:-1]:
+            assert concept.relevance == pytest.approx(channels[concept.channel], rel=1e-3)
+        assert instrument.conservation.logit == pytest.approx(float(heard.logits[0, label]), rel=1e-4)
+        assert instrument.conservation.relevance == pytest.approx(float(reference.sum()), rel=1e-2)
+
+
+def test_explaining_again_gives_the_very_same_maps(
+    shipped: Model, example: Recording, explanation: Explanation
+) -> None:
+    again = explain(shipped, example, n_concepts=2)
+    for one, other in zip(explanation.instruments, again.instruments, strict=True):
+        np.testing.assert_array_equal(one.relevance_map, other.relevance_map)
+
+
+def test_a_tones_evidence_lies_on_the_tone(shipped: Model) -> None:
+    """A square wave from 1 to 2 s, 220 Hz: the map's relevance lies there in time, and on its partials."""
+    rate = shipped.sample_rate_hz
+    times_s = np.arange(4 * rate) / rate
+    tone = 0.3 * np.sign(np.sin(2 * np.pi * 330.0 * times_s)) * ((times_s >= 1.0) & (times_s < 2.0))
+    recording = Recording(tone.astype(np.float32), rate)
+    result = explain(shipped, recording, instruments=["Square Wave Lead"], n_concepts=0)
+    relevance = np.abs(result.instruments[0].relevance_map)
+    spectrogram = result.spectrogram
+    assert relevance.shape == (len(spectrogram.frequencies_hz), len(spectrogram.times_s))
+    inside = (spectrogram.times_s > 0.9) & (spectrogram.times_s < 2.1)
+    assert relevance[:, inside].sum() > 0.99 * relevance.sum()
+    loudest_band = int(spectrogram.level_db[:, inside].mean(axis=1).argmax())
+    assert spectrogram.frequencies_hz[loudest_band] == pytest.approx(330.0, abs=30.0)
+
+
+def test_a_part_of_a_long_recording_keeps_its_times(shipped: Model, example: Recording) -> None:
+    long = Recording(np.tile(example.samples, 13), example.sample_rate_hz)  # 65 s
+    with pytest.raises(RangeRequiredError, match=r"65\.0 s are too long"):
+        explain(shipped, long)
+    with pytest.raises(RangeRequiredError):
+        explain(shipped, long, start_s=1.0)
+    part = explain(shipped, long, instruments=["Trumpet"], n_concepts=0, start_s=10.0, duration_s=5.0)
+    assert part.spectrogram.times_s[0] == pytest.approx(10.0)
+    assert part.classification.timeline[0].start_s == 10.0
+    alone = explain(shipped, example, instruments=["Trumpet"], n_concepts=0)
+    np.testing.assert_allclose(
+        part.instruments[0].relevance_map, alone.instruments[0].relevance_map, atol=1e-6
+    )
+    with pytest.raises(InvalidRequestError, match="lies after the recording's end"):
+        explain(shipped, long, start_s=70.0, duration_s=5.0)
+    for start_s, duration_s in ((-1.0, 5.0), (0.0, 0.0), (float("nan"), 5.0)):
+        with pytest.raises(InvalidRequestError, match="do not name a part"):
+            explain(shipped, long, start_s=start_s, duration_s=duration_s)
+    with pytest.raises(RangeRequiredError):
+        explain(shipped, long, start_s=0.0, duration_s=61.0)
+
+
+def test_overlapping_windows_merge_over_the_whole_part(shipped: Model, example: Recording) -> None:
+    twice = Recording(np.tile(example.samples, 2), example.sample_rate_hz)
+    result = explain(shipped, twice, instruments=["Celesta"], n_concepts=1)
+    (instrument,) = result.instruments
+    assert len(result.classification.timeline) == 3
+    assert instrument.relevance_map.shape == result.spectrogram.level_db.shape
+    quarters = np.array_split(np.abs(instrument.relevance_map).sum(axis=0), 4)
+    assert all(quarter.sum() > 0 for quarter in quarters)
+
+
+def test_silence_is_explained_by_nothing(shipped: Model) -> None:
+    silence = Recording(np.zeros(44_100, dtype=np.float32), 44_100)
+    assert explain(shipped, silence).instruments == ()
+    (asked,) = explain(shipped, silence, instruments=["Violin"]).instruments
+    assert not asked.relevance_map.any()
+    assert asked.probability == 0.0
+
+
+def test_what_was_not_found_can_be_asked_for(shipped: Model, example: Recording) -> None:
+    result = explain(shipped, example, instruments=["Violin", "Trumpet", "Violin"], n_concepts=0)
+    assert [instrument.instrument for instrument in result.instruments] == ["Trumpet", "Violin"]
+    violin = result.instruments[1]
+    assert violin.conservation.logit < 0
+    assert violin.relevance_map.sum() < 0  # on balance evidence against
+
+
+def test_unknown_names_and_numbers_are_refused(shipped: Model, example: Recording) -> None:
+    with pytest.raises(UnknownInstrumentError, match="Kazoo") as caught:
+        explain(shipped, example, instruments=["Kazoo"])
+    assert caught.value.extra["available"] == list(shipped.card.labels)
+    for wrong in (-1, 65):
+        with pytest.raises(InvalidRequestError, match=r"outside 0\.\.64"):
+            explain(shipped, example, n_concepts=wrong)
+
+
+def test_progress_counts_maps(shipped: Model, example: Recording) -> None:
+    reported: list[tuple[str, int, int]] = []
+    explain(shipped, example, n_concepts=1, on_progress=lambda *report: reported.append(report))
+    assert reported[-6:] == [("attributing", done, 6) for done in range(1, 7)]
