@@ -119,8 +119,9 @@ def _mono_blocks(stream: AudioStream, limits: MediaLimits) -> Iterator[NDArray[n
     try:
         with _open(stream) as reader:
             n_promised = stream.n_frames if stream.encoding is not None else reader.frames
-            while True:
-                block = reader.read(block_frames, dtype="float32", always_2d=True)  # (n, channels)
+            while n_decoded < n_promised:  # what lies behind is a tag, and no sound
+                n_wanted = min(block_frames, n_promised - n_decoded)
+                block = reader.read(n_wanted, dtype="float32", always_2d=True)  # (n, channels)
                 if len(block) == 0:
                     break
                 _check_samples(block, n_decoded, stream.sample_rate_hz)

@@ -7,10 +7,12 @@ Source: MIDI Manufacturers Association, "Standard MIDI Files 1.0" (RP-001).
 """
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ml.media.chunks import printable, walk_chunks
+from ml.media.chunks import Chunk, printable, walk_chunks
 from ml.media.errors import (
+    CorruptMediaError,
     InvalidMidiError,
     TooManyEventsError,
     TooManyTracksError,
@@ -47,10 +49,12 @@ def read_structure(data: bytes, limits: MediaLimits) -> MidiStructure:
     ------
     InvalidMidiError, TruncatedMidiError, UnsupportedMidiError, TooManyTracksError, TooManyEventsError
     """
-    chunks = walk_chunks(data, 0, "big", padded=False)
+    chunks = _walk_midi_chunks(data)
     header = next(chunks, None)
     if header is None or header.end > len(data):
         raise TruncatedMidiError(f"The MIDI file is cut off in its header: it has {len(data)} bytes.")
+    if header.name != b"MThd":
+        raise InvalidMidiError(f"A MIDI file begins with 'MThd', not with {printable(header.name)}.")
     n_tracks, ticks_per_beat = _read_header(data[header.start : header.end], limits)
     tracks: list[bytes] = []
     n_events = 0
@@ -70,6 +74,13 @@ def read_structure(data: bytes, limits: MediaLimits) -> MidiStructure:
             f"The MIDI file is cut off: it promises {n_tracks} tracks and has {len(tracks)}."
         )
     return MidiStructure(ticks_per_beat=ticks_per_beat, tracks=tuple(tracks))
+
+
+def _walk_midi_chunks(data: bytes) -> Iterator[Chunk]:
+    try:
+        yield from walk_chunks(data, 0, "big", padded=False)
+    except CorruptMediaError as error:
+        raise InvalidMidiError(str(error)) from error
 
 
 def _read_header(content: bytes, limits: MediaLimits) -> tuple[int, int]:

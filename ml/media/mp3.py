@@ -53,7 +53,7 @@ def read_mp3(data: bytes, limits: MediaLimits) -> AudioStream:
             f"The MP3 file is cut off: {max(1, promised)} frames are promised, {max(0, n_frames)} are there.",
             extra={"declared_frames": max(1, promised), "available_frames": max(0, n_frames)},
         )
-    if info is not None and info.n_frames == n_frames:
+    if info is not None and info.is_readable and info.n_frames == n_frames:
         payload = data[: walk.end]
         n_dropped = DECODER_DELAY if info.n_padding_samples is None else info.n_padding_samples
     else:
@@ -83,8 +83,8 @@ def _walk_frames(data: bytes, first: FrameHeader, limits: MediaLimits) -> _Walk:
         header = parse_frame_header(data, position)
         if header is None or not header.continues(first):
             after_tags = skip_tags(data, position)
-            if after_tags == position:
-                _refuse_frames_after(data, position)
+            if after_tags == position or not continues_at(data, after_tags, first):
+                _refuse_frames_after(data, after_tags, broken_at=position)
                 break
             position = after_tags
             continue
@@ -100,11 +100,11 @@ def _walk_frames(data: bytes, first: FrameHeader, limits: MediaLimits) -> _Walk:
     return _Walk(count, end, ends_in_frame=False)
 
 
-def _refuse_frames_after(data: bytes, position: int) -> None:
+def _refuse_frames_after(data: bytes, position: int, broken_at: int) -> None:
     """Raise if frames go on behind other bytes; anything else behind the last frame is harmless."""
     for candidate in range(position, min(position + RESYNC_BYTES, len(data))):
         if data[candidate] != 0xFF:
             continue
         header = parse_frame_header(data, candidate)
         if header is not None and continues_at(data, candidate + header.n_bytes, header):
-            raise CorruptMediaError(f"The MP3 file is damaged: its frames break off at byte {position}.")
+            raise CorruptMediaError(f"The MP3 file is damaged: its frames break off at byte {broken_at}.")

@@ -67,10 +67,14 @@ class FrameHeader:
 
 @dataclass(frozen=True)
 class InfoFrame:
-    """How many frames follow an information frame, and how many samples are padding; None where unstated."""
+    """How many frames follow an information frame, and how many samples are padding; None where unstated.
+
+    `is_readable` says whether the decoder understands this kind, too.
+    """
 
     n_frames: int | None
     n_padding_samples: int | None
+    is_readable: bool
 
 
 def parse_frame_header(data: bytes, position: int) -> FrameHeader | None:
@@ -121,10 +125,12 @@ def parse_info_frame(data: bytes, header: FrameHeader) -> InfoFrame | None:
         padding = frame[end + PADDING_OFFSET : end + PADDING_OFFSET + PADDING_BYTES]
         packed = int.from_bytes(padding, "big")
         is_stated = len(padding) == PADDING_BYTES and packed > 0
-        return InfoFrame(n_frames, (packed >> 12) + (packed & 0xFFF) if is_stated else None)
+        n_padding_samples = (packed >> 12) + (packed & 0xFFF) if is_stated else None
+        return InfoFrame(n_frames, n_padding_samples, is_readable=True)
     if frame[VBRI_OFFSET : VBRI_OFFSET + 4] == b"VBRI":
         count_at = VBRI_OFFSET + VBRI_COUNT_OFFSET
-        return InfoFrame(int.from_bytes(frame[count_at : count_at + 4], "big"), None)
+        n_frames = int.from_bytes(frame[count_at : count_at + 4], "big")
+        return InfoFrame(n_frames, None, is_readable=False)
     return None
 
 
