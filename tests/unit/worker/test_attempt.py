@@ -1,0 +1,161 @@
+"""One attempt at a job: whatever the work does, the job ends as it should, or is left to whom it belongs."""
+
+from collections.abc import Callable
+
+import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from redis import Redis
+from redis.exceptions import ConnectionError
+
+from ml.media import NonFiniteSamplesError
+from tests.unit.worker.jobs_made import LIFETIMES, new_job
+from worker.artifacts import ArtifactStore
+from worker.attempt import Attempt, Work, attempt_job
+from worker.jobs import Job, JobStatus
+from worker.store import JobStore
+
+
+class Bench:
+    """A store with one job, and a way to attempt it."""
+
+    def __init__(self, redis_url: str) -> None:
+        redis = Redis.from_url(redis_url)
+        self.store = JobStore(redis, LIFETIMES)
+        self.artifacts = ArtifactStore(redis)
+        self.job_id = new_job().id
+        job = new_job()
+        self.job_id = job.id
+        self.store.admit(job, b"recording", max_queued=1)
+
+    def attempt(self, work: Work) -> None:
+        """Attempts the job."""
+        attempt_job(self.job_id, work, store=self.store, artifacts=self.artifacts, max_attempts=3)
+
+    @property
+    def job(self) -> Job:
+        """The job as it is now."""
+        return self.store.get(self.job_id)
+
+
+@pytest.fixture
+def bench(redis_url: str) -> Bench:
+    return Bench(redis_url)
+
+
+def test_a_result(bench: Bench) -> None:
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        assert job.status is JobStatus.RUNNING
+        assert attempt.upload() == b"recording"
+        attempt.progress("classifying", 1, 1)
+        attempt.keep("audio.wav", "audio/wav", b"sound")
+        return {"instruments": []}
+
+    bench.attempt(work)
+    assert bench.job.status is JobStatus.SUCCEEDED
+    assert bench.job.result == {"instruments": []}
+    assert bench.artifacts.data(bench.job_id, "audio.wav") == b"sound"
+
+
+def raises(error: Exception) -> Work:
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        raise error
+
+    return work
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "status"),
+    [
+        (NonFiniteSamplesError("Sample 3 is NaN."), "non-finite-samples", 422),
+        (SoftTimeLimitExceeded(), "time-limit", 500),
+        (ZeroDivisionError("secret"), "internal-error", 500),
+        (MemoryError(), "internal-error", 500),
+    ],
+    ids=["bad recording", "time limit", "fault", "memory"],
+)
+def test_an_error_ends_the_job(bench: Bench, error: Exception, code: str, status: int) -> None:
+    bench.attempt(raises(error))
+    assert bench.job.status is JobStatus.FAILED
+    assert bench.job.error is not None
+    assert (bench.job.error.type, bench.job.error.status) == (f"/problems/{code}", status)
+    assert "secret" not in bench.job.error.detail
+
+
+def test_a_job_that_has_ended_is_not_done_again(bench: Bench) -> None:
+    bench.attempt(lambda job, attempt: {"first": True})
+    ended = bench.job
+    bench.attempt(raises(AssertionError("this must not run")))
+    assert bench.job == ended
+
+
+def test_a_job_that_is_gone_is_not_done(bench: Bench) -> None:
+    bench.store.cancel(bench.job_id)
+    bench.attempt(raises(AssertionError("this must not run")))
+    bench.store.delete(bench.job_id)
+    bench.attempt(raises(AssertionError("this must not run")))
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deleted", "taken over"])
+def test_work_that_is_no_longer_wanted_stops(bench: Bench, how: str) -> None:
+    reached = []
+
+    def interfere() -> None:
+        if how == "taken over":
+            bench.store.begin(bench.job_id, "other", max_attempts=3)
+            return
+        bench.store.cancel(bench.job_id)
+        if how == "deleted":
+            bench.store.delete(bench.job_id)
+
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        interfere()
+        attempt.progress("classifying", 1, 2)
+        reached.append("after the report")
+        return {}
+
+    bench.attempt(work)
+    assert reached == []
+    if how == "cancelled":
+        assert bench.job.status is JobStatus.CANCELLED
+    if how == "taken over":
+        assert bench.job.status is JobStatus.RUNNING
+
+
+@pytest.mark.parametrize(
+    "late", [lambda attempt: attempt.upload(), lambda attempt: attempt.keep("a", "b", b"c")]
+)
+def test_so_does_work_that_reads_or_stores(bench: Bench, late: Callable[[Attempt], object]) -> None:
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        bench.store.cancel(bench.job_id)
+        late(attempt)
+        raise AssertionError("this must not be reached")
+
+    bench.attempt(work)
+    assert bench.job.status is JobStatus.CANCELLED
+
+
+def test_a_result_that_comes_too_late_is_dropped(bench: Bench) -> None:
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        bench.store.cancel(bench.job_id)
+        return {"late": True}
+
+    bench.attempt(work)
+    assert bench.job.status is JobStatus.CANCELLED
+    assert bench.job.result is None
+
+
+def test_quick_reports_are_not_all_written(bench: Bench) -> None:
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        for done in range(1000):
+            attempt.progress("classifying", done, 1000)
+        attempt.progress("drawing", 0, 3)
+        assert bench.job.progress.stage == "drawing"
+        return {}
+
+    bench.attempt(work)
+
+
+def test_a_store_that_goes_away_does_not_end_the_job(bench: Bench) -> None:
+    with pytest.raises(ConnectionError):
+        bench.attempt(raises(ConnectionError("gone")))
+    assert bench.job.status is JobStatus.RUNNING

@@ -1,0 +1,85 @@
+"""The models that workers announce."""
+
+import pytest
+from redis import Redis
+
+from ml.errors import UnknownInstrumentError, UnknownModelError
+from worker import keys
+from worker.catalog import Catalog, PublishedModel, model_from_card
+from worker.errors import NoWorkerError
+
+
+def model(name: str) -> PublishedModel:
+    return model_from_card(
+        {
+            "id": name,
+            "sha256": "00" * 32,
+            "task": "instruments",
+            "labels": ["Violin", "Trumpet"],
+            "thresholds": {"Violin": 0.5, "Trumpet": 0.4},
+            "metrics": {"macro_f1": 0.97},
+        }
+    )
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Redis:
+    return Redis.from_url(redis_url)
+
+
+@pytest.fixture
+def catalog(redis: Redis) -> Catalog:
+    return Catalog(redis)
+
+
+def test_nobody_was_ever_there(catalog: Catalog) -> None:
+    assert catalog.workers() == ()
+    with pytest.raises(NoWorkerError):
+        catalog.models()
+
+
+def test_what_is_announced_is_found(catalog: Catalog) -> None:
+    catalog.announce("one", [model("default"), model("reference")])
+    assert catalog.models() == (model("default"), model("reference"))
+    assert catalog.model("default").card["metrics"] == {"macro_f1": 0.97}
+    assert [worker.name for worker in catalog.workers()] == ["one"]
+
+
+def test_only_what_present_workers_serve(catalog: Catalog) -> None:
+    catalog.announce("one", [model("default"), model("old")])
+    catalog.announce("two", [model("default"), model("new")])
+    catalog.withdraw("one")
+    assert [each.id for each in catalog.models()] == ["default", "new"]
+
+
+def test_models_outlast_a_restart(catalog: Catalog) -> None:
+    catalog.announce("one", [model("default")])
+    catalog.withdraw("one")
+    assert catalog.workers() == ()
+    assert [each.id for each in catalog.models()] == ["default"]
+
+
+def test_presence_needs_a_process_that_is_ready(redis: Redis, catalog: Catalog) -> None:
+    parent = Catalog(redis)
+    parent.renew("one", [model("default")])
+    assert parent.workers() == ()
+    catalog.announce("one", [model("default")])
+    parent.renew("one", [model("default")])
+    redis.delete(keys.worker("one"))  # Redis was emptied, or away for long
+    parent.renew("one", [model("default")])
+    assert [worker.name for worker in parent.workers()] == ["one"]
+
+
+def test_a_worker_that_falls_silent_is_gone(redis: Redis, catalog: Catalog) -> None:
+    catalog.announce("one", [model("default")])
+    assert 0 < redis.pttl(keys.worker("one")) <= 20_000
+
+
+def test_unknown_names_are_answered_with_the_known_ones(catalog: Catalog) -> None:
+    catalog.announce("one", [model("default")])
+    with pytest.raises(UnknownModelError) as unknown_model:
+        catalog.model("best")
+    assert unknown_model.value.extra == {"unknown": "best", "available": ["default"]}
+    with pytest.raises(UnknownInstrumentError) as unknown_instrument:
+        catalog.model("default").require_instruments(["Violin", "Kazoo"])
+    assert unknown_instrument.value.extra == {"unknown": ["Kazoo"], "available": ["Violin", "Trumpet"]}

@@ -1,0 +1,109 @@
+"""Following jobs through a real Redis."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from tests.unit.worker.jobs_made import LIFETIMES, new_job
+from worker import feed
+from worker.feed import Feed, JobEvent
+from worker.jobs import Job, JobStatus, Progress
+from worker.store import JobStore
+
+
+@pytest.fixture
+def store(redis_url: str) -> JobStore:
+    return JobStore(Redis.from_url(redis_url), LIFETIMES)
+
+
+@pytest.fixture
+def job(store: JobStore) -> Job:
+    job = new_job()
+    store.admit(job, b"recording", max_queued=10)
+    return job
+
+
+async def with_feed(url: str, use: Callable[[Feed], Coroutine[Any, Any, Any]]) -> Any:
+    opened = Feed(url)
+    try:
+        return await use(opened)
+    finally:
+        await opened.close()
+
+
+def followed(url: str, job: Job, after: str = feed.FROM_START) -> list[JobEvent]:
+    async def collect(opened: Feed) -> list[JobEvent]:
+        return [event async for event in opened.follow(job.id, job.queue, after)]
+
+    events: list[JobEvent] = asyncio.run(with_feed(url, collect))
+    return events
+
+
+def live(store: JobStore, job: Job) -> None:
+    store.begin(job.id, "mine", max_attempts=3)
+    store.advance(job.id, "mine", Progress("classifying", 1, 2))
+    store.succeed(job.id, "mine", {})
+
+
+def test_every_change_in_order(redis_url: str, store: JobStore, job: Job) -> None:
+    live(store, job)
+    events = followed(redis_url, job)
+    assert [event.status for event in events] == ["queued", "running", "running", "succeeded"]
+    assert events[2].progress == Progress("classifying", 1, 2)
+    assert all(event.job_id == job.id for event in events)
+
+
+def test_going_on_after_an_event(redis_url: str, store: JobStore, job: Job) -> None:
+    live(store, job)
+    events = followed(redis_url, job)
+    assert events[1].id is not None
+    assert followed(redis_url, job, events[1].id) == events[2:]
+
+
+def test_changes_as_they_come(redis_url: str, store: JobStore, job: Job) -> None:
+    later = threading.Timer(0.3, live, (store, job))
+    later.start()
+    assert followed(redis_url, job)[-1].status is JobStatus.SUCCEEDED
+    later.join()
+
+
+def test_the_place_in_the_queue_is_followed(redis_url: str, store: JobStore, job: Job) -> None:
+    second = new_job()
+    store.admit(second, b"recording", max_queued=10)
+
+    def go_on() -> None:
+        store.cancel(job.id)
+        time.sleep(feed.BLOCK_S * 2.5)
+        store.cancel(second.id)
+
+    later = threading.Timer(0.2, go_on)
+    later.start()
+    events = followed(redis_url, second)
+    later.join()
+    assert [(event.status, event.queue_position) for event in events] == [
+        ("queued", 2),
+        ("queued", 1),
+        ("cancelled", None),
+    ]
+    assert [event.id is None for event in events] == [False, True, False]
+
+
+def test_a_job_that_is_gone_has_no_events(redis_url: str, store: JobStore, job: Job) -> None:
+    store.cancel(job.id)
+    store.delete(job.id)
+    assert followed(redis_url, job) == []
+
+
+@pytest.mark.parametrize(("ends", "timeout_s"), [(True, 10.0), (False, 0.3)])
+def test_waiting_for_the_end(redis_url: str, store: JobStore, job: Job, ends: bool, timeout_s: float) -> None:
+    if ends:
+        live(store, job)
+    started = time.monotonic()
+    ended = asyncio.run(with_feed(redis_url, lambda opened: opened.ended(job.id, job.queue, timeout_s)))
+    assert ended is ends
+    assert time.monotonic() - started < timeout_s + 1.0

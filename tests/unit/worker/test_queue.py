@@ -1,0 +1,63 @@
+"""The way to the workers: what travels, and what a message must survive."""
+
+import json
+import time
+
+import pytest
+from redis import Redis
+
+from tests.unit.worker.jobs_made import new_job
+from worker.connection import broker_url
+from worker.errors import StoreUnavailableError
+from worker.queue import JobQueue, celery_app
+from worker.settings import SharedSettings
+
+
+def test_only_the_id_travels(redis_url: str) -> None:
+    job = new_job()
+    queue = JobQueue(SharedSettings(redis_url=redis_url))
+    queue.send(job)
+    queue.close()
+    with Redis.from_url(redis_url) as redis:
+        (message,) = redis.lrange("ts:celery:interactive", 0, -1)
+    content = json.loads(message)
+    assert content["headers"]["task"] == "timbrescope.explain"
+    assert content["headers"]["id"] == job.id
+    assert job.input.sha256 not in str(message)
+    assert len(message) < 2_000
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("rediss://:secret@example.org/1", "rediss://:secret@example.org/1"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("unix:///run/redis.sock?db=2", "redis+socket:///run/redis.sock?virtual_host=2"),
+        ("unix://:secret@/run/redis.sock", "redis+socket://:secret@/run/redis.sock?virtual_host=0"),
+    ],
+)
+def test_broker_urls(url: str, expected: str) -> None:
+    assert broker_url(url) == expected
+
+
+def test_without_redis_it_says_so_soon(free_port: int) -> None:
+    queue = JobQueue(SharedSettings(redis_url=f"redis://127.0.0.1:{free_port}/0"))
+    started = time.monotonic()
+    with pytest.raises(StoreUnavailableError):
+        queue.send(new_job())
+    assert time.monotonic() - started < 5.0
+    queue.close()
+
+
+def test_messages_are_built_to_survive() -> None:
+    conf = celery_app(SharedSettings(task_time_limit_s=100, visibility_timeout_s=200)).conf
+    assert conf.task_acks_late
+    assert conf.task_retry_on_worker_lost
+    assert conf.task_ignore_result
+    assert conf.worker_prefetch_multiplier == 1
+    assert conf.worker_pool_start_method == "spawn"
+    assert conf.accept_content == ["json"]
+    assert conf.task_time_limit == 100
+    assert conf.task_soft_time_limit < conf.task_time_limit
+    assert conf.broker_transport_options["visibility_timeout"] == 200

@@ -1,0 +1,47 @@
+"""Settings: their defaults are the contract's, and those that would do harm are refused."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from worker.settings import SharedSettings, WorkerSettings
+
+
+def test_defaults_are_the_contract() -> None:
+    settings = WorkerSettings()
+    assert settings.max_upload_bytes == 50_000_000
+    assert settings.max_duration_s == 600
+    assert settings.max_queued_interactive == 1_000
+    assert settings.max_attempts == 3
+    assert settings.tombstone_ttl_s == 7 * 24 * 3600
+    assert settings.media_limits.max_bytes == 50_000_000
+    assert settings.media_limits.max_duration_s == 600
+    assert (settings.models_dir / "default" / "model.json").is_file()
+
+
+def test_the_environment_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TIMBRESCOPE_REDIS_URL", "unix:///tmp/x.sock")
+    monkeypatch.setenv("TIMBRESCOPE_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("TIMBRESCOPE_QUEUES", '["batch"]')
+    monkeypatch.setenv("TIMBRESCOPE_SOUNDFONT", "")
+    settings = WorkerSettings()
+    assert settings.redis_url == "unix:///tmp/x.sock"
+    assert settings.state_dir == tmp_path
+    assert settings.queues == ("batch",)
+    assert settings.soundfont is None
+
+
+def test_the_state_folder_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert SharedSettings().state_dir == tmp_path / "timbrescope"
+
+
+def test_a_task_must_not_outlive_its_message() -> None:
+    with pytest.raises(ValidationError, match=r"VISIBILITY_TIMEOUT_S is 600 s.*has to exceed 660 s"):
+        SharedSettings(task_time_limit_s=600, visibility_timeout_s=600)
+
+
+def test_settings_travel_as_json() -> None:
+    settings = WorkerSettings(soundfont=Path("/x.sf2"), threads=3)
+    assert WorkerSettings.model_validate_json(settings.model_dump_json()) == settings

@@ -1,0 +1,271 @@
+"""The store against a real Redis: transitions, bounds, races, expiry, and nothing left behind."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from redis import Redis
+
+from tests.unit.worker.jobs_made import LIFETIMES, new_job
+from worker.artifacts import ArtifactStore
+from worker.errors import (
+    AttemptLostError,
+    IllegalTransitionError,
+    JobDeletedError,
+    JobExpiredError,
+    QueueFullError,
+    UnknownArtifactError,
+    UnknownJobError,
+)
+from worker.ids import new_job_id
+from worker.jobs import Job, JobStatus, ModelRef, Progress, QueueName
+from worker.problems import Problem
+from worker.store import JobStore, Lifetimes
+
+PROBLEM = Problem("/problems/truncated", "The recording is broken", 422, "It ends early.")
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Redis:
+    return Redis.from_url(redis_url)
+
+
+@pytest.fixture
+def store(redis: Redis) -> JobStore:
+    return JobStore(redis, LIFETIMES)
+
+
+@pytest.fixture
+def admit(store: JobStore) -> Callable[[], Job]:
+    def admit() -> Job:
+        job = new_job()
+        store.admit(job, b"recording", max_queued=10)
+        return job
+
+    return admit
+
+
+def test_what_was_admitted_is_found(store: JobStore, admit: Callable[[], Job]) -> None:
+    job = admit()
+    assert store.get(job.id) == job
+    assert store.upload(job.id) == b"recording"
+    assert store.queue_position(job) == 1
+    assert store.queue_depth(QueueName.INTERACTIVE) == 1
+
+
+@pytest.mark.parametrize("job_id", ["", "nonsense", "*", "../x", new_job_id()])
+def test_unknown_jobs(store: JobStore, job_id: str) -> None:
+    with pytest.raises(UnknownJobError):
+        store.get(job_id)
+
+
+def test_positions_move_up(store: JobStore, admit: Callable[[], Job]) -> None:
+    first, second, third = admit(), admit(), admit()
+    assert [store.queue_position(job) for job in (first, second, third)] == [1, 2, 3]
+    store.begin(first.id, "mine", max_attempts=3)
+    store.cancel(second.id)
+    assert store.queue_position(store.get(first.id)) is None
+    assert store.queue_position(store.get(third.id)) == 1
+
+
+def test_the_queue_is_bounded_whoever_submits(store: JobStore) -> None:
+    def submit(_: int) -> bool:
+        try:
+            store.admit(new_job(), b"x", max_queued=10)
+        except QueueFullError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        accepted = sum(pool.map(submit, range(60)))
+    assert accepted == 10
+    assert store.queue_depth(QueueName.INTERACTIVE) == 10
+    assert len(store.page(100).jobs) == 10
+
+
+def test_one_life(store: JobStore, admit: Callable[[], Job]) -> None:
+    job = admit()
+    store.begin(job.id, "mine", max_attempts=3)
+    store.advance(job.id, "mine", Progress("classifying", 1, 2))
+    store.use_model(job.id, "mine", ModelRef("default", "22" * 32))
+    ended = store.succeed(job.id, "mine", {"instruments": []})
+    assert store.get(job.id) == ended
+    assert ended.model.sha256 == "22" * 32
+    assert ended.finished_at is not None
+    assert ended.expires_at is not None
+    assert (ended.expires_at - ended.finished_at).total_seconds() == LIFETIMES.result_ttl_s
+    assert store.outcomes() == {("explain", "succeeded"): 1}
+    with pytest.raises(UnknownJobError):
+        store.upload(new_job_id())
+
+
+def test_exactly_one_of_many_ends_wins(store: JobStore, admit: Callable[[], Job]) -> None:
+    job = admit()
+    store.begin(job.id, "mine", max_attempts=3)
+    barrier = threading.Barrier(12)
+
+    def end(number: int) -> bool:
+        barrier.wait()
+        try:
+            if number % 3 == 0:
+                store.succeed(job.id, "mine", {"by": number})
+            elif number % 3 == 1:
+                store.fail(job.id, "mine", PROBLEM)
+            else:
+                store.cancel(job.id)
+        except (AttemptLostError, IllegalTransitionError):
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(end, range(12))) == 1
+    assert sum(store.outcomes().values()) == 1
+
+
+def test_exactly_one_of_many_attempts_owns_the_job(store: JobStore, admit: Callable[[], Job]) -> None:
+    job = admit()
+    tokens = [str(number) for number in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda token: store.begin(job.id, token, max_attempts=100), tokens))
+
+    def advance(token: str) -> bool:
+        try:
+            store.advance(job.id, token, Progress("x", 0, 1))
+        except AttemptLostError:
+            return False
+        return True
+
+    assert sum(advance(token) for token in tokens) == 1
+    assert store.get(job.id).attempts == 8
+
+
+def test_after_the_last_attempt_the_job_fails(store: JobStore, admit: Callable[[], Job]) -> None:
+    job = admit()
+    for token in ("one", "two", "three"):
+        assert store.begin(job.id, token, max_attempts=3).status is JobStatus.RUNNING
+    ended = store.begin(job.id, "four", max_attempts=3)
+    assert ended.status is JobStatus.FAILED
+    assert ended.error is not None
+    assert ended.error.type == "/problems/worker-lost"
+    with pytest.raises(IllegalTransitionError):
+        store.begin(job.id, "five", max_attempts=3)
+
+
+def test_pages(store: JobStore, admit: Callable[[], Job]) -> None:
+    made = [admit().id for _ in range(7)]
+    made.sort(reverse=True)
+    first = store.page(3)
+    second = store.page(3, first.next_before)
+    third = store.page(3, second.next_before)
+    assert [job.id for page in (first, second, third) for job in page.jobs] == made
+    assert third.next_before is None
+    assert store.page(7).next_before is None
+    assert store.page(3, new_job_id()).jobs[0].id == made[0]
+
+
+def test_deleting_leaves_only_a_tombstone(store: JobStore, redis: Redis, admit: Callable[[], Job]) -> None:
+    job = admit()
+    store.begin(job.id, "mine", max_attempts=3)
+    ArtifactStore(redis).put(job.id, "mine", "audio.wav", "audio/wav", b"sound")
+    store.succeed(job.id, "mine", {})
+    store.delete(job.id)
+    with pytest.raises(JobDeletedError):
+        store.get(job.id)
+    with pytest.raises(JobDeletedError):
+        store.delete(job.id)
+    assert sorted(redis.keys("*")) == [f"ts:gone:{job.id}".encode(), b"ts:outcomes"]
+    assert store.page(10).jobs == ()
+
+
+def test_a_withdrawn_job_was_never_there(store: JobStore, redis: Redis, admit: Callable[[], Job]) -> None:
+    job = admit()
+    store.withdraw(job)
+    assert redis.keys("*") == []
+
+
+def test_everything_expires_together(redis: Redis) -> None:
+    store = JobStore(redis, Lifetimes(result_ttl_s=0.4, tombstone_ttl_s=0.6, unfinished_ttl_s=60.0))
+    job, unwanted = new_job(), new_job()
+    for each in (job, unwanted):
+        store.admit(each, b"recording", max_queued=10)
+    store.begin(job.id, "mine", max_attempts=3)
+    ArtifactStore(redis).put(job.id, "mine", "audio.wav", "audio/wav", b"sound")
+    store.succeed(job.id, "mine", {})
+    store.cancel(unwanted.id)
+    assert {each.id for each in store.page(10).jobs} == {job.id, unwanted.id}
+    time.sleep(0.5)
+    for each in (job, unwanted):
+        with pytest.raises(JobExpiredError):
+            store.get(each.id)
+    assert store.page(10).jobs == ()
+    time.sleep(0.6)
+    with pytest.raises(UnknownJobError):
+        store.get(job.id)
+    assert redis.keys("*") == [b"ts:outcomes"]
+
+
+def test_a_job_that_never_ends_goes_too(redis: Redis) -> None:
+    store = JobStore(redis, Lifetimes(result_ttl_s=60.0, tombstone_ttl_s=60.0, unfinished_ttl_s=0.3))
+    store.admit(new_job(), b"recording", max_queued=10)
+    time.sleep(0.4)
+    assert store.page(10).jobs == ()
+    assert store.queue_depth(QueueName.INTERACTIVE) == 0
+    assert redis.keys("*") == []
+
+
+class TestArtifacts:
+    @pytest.fixture
+    def artifacts(self, redis: Redis) -> ArtifactStore:
+        return ArtifactStore(redis)
+
+    def test_what_was_put_is_found(
+        self, store: JobStore, artifacts: ArtifactStore, admit: Callable[[], Job]
+    ) -> None:
+        job = admit()
+        store.begin(job.id, "mine", max_attempts=3)
+        info = artifacts.put(job.id, "mine", "map.npz", "application/x-npz", b"\x00\xff")
+        assert artifacts.info(job.id, "map.npz") == info
+        assert artifacts.data(job.id, "map.npz") == b"\x00\xff"
+        assert info.size_bytes == 2
+        assert info.sha256 == "06eb7d6a69ee19e5fbdf749018d3d2abfa04bcbd1365db312eb86dc7169389b8"
+
+    @pytest.mark.parametrize("name", ["other.png", "", "../map.npz", "map.npz/", "MAP.NPZ"])
+    def test_a_name_is_looked_up_and_nothing_else(
+        self, store: JobStore, artifacts: ArtifactStore, admit: Callable[[], Job], name: str
+    ) -> None:
+        job = admit()
+        store.begin(job.id, "mine", max_attempts=3)
+        artifacts.put(job.id, "mine", "map.npz", "application/x-npz", b"x")
+        with pytest.raises(UnknownArtifactError):
+            artifacts.info(job.id, name)
+        with pytest.raises(UnknownArtifactError):
+            artifacts.data(job.id, name)
+
+    def test_a_lost_attempt_writes_nothing(
+        self, store: JobStore, redis: Redis, artifacts: ArtifactStore, admit: Callable[[], Job]
+    ) -> None:
+        job = admit()
+        store.begin(job.id, "mine", max_attempts=3)
+        store.cancel(job.id)
+        with pytest.raises(AttemptLostError):
+            artifacts.put(job.id, "mine", "map.npz", "application/x-npz", b"x")
+        store.delete(job.id)
+        with pytest.raises(AttemptLostError):
+            artifacts.put(job.id, "mine", "map.npz", "application/x-npz", b"x")
+        assert redis.keys("*artifact*") == []
+
+    @pytest.mark.parametrize("end", ["fail", "cancel"])
+    def test_a_job_that_did_not_succeed_keeps_none(
+        self, store: JobStore, redis: Redis, artifacts: ArtifactStore, admit: Callable[[], Job], end: str
+    ) -> None:
+        job = admit()
+        store.begin(job.id, "mine", max_attempts=3)
+        artifacts.put(job.id, "mine", "map.npz", "application/x-npz", b"x")
+        if end == "fail":
+            store.fail(job.id, "mine", PROBLEM)
+        else:
+            store.cancel(job.id)
+        assert redis.keys("*artifact*") == []
+        assert redis.keys("*upload*") == []
