@@ -53,6 +53,12 @@ class RangeRequiredError(InvalidRequestError):
     code: ClassVar[str] = "range-required"
 
 
+class StorageError(TimbrescopeError):
+    """Something cannot be written: the disk is full or the folder is not ours."""
+
+    code: ClassVar[str] = "storage"
+
+
 class SystemDependencyError(TimbrescopeError):
     """A program, library or sound bank is missing on this machine; the message says how to install it."""
 

@@ -94,6 +94,7 @@ def explain(
 
     loaded = _load_model(model, device)
     recording = _load_recording(file, loaded)
+    _make_folder(out)
     explanation = explain_recording(
         loaded,
         recording,
@@ -104,7 +105,6 @@ def explain(
         duration_s=duration_s,
     )
     result = explanation_result(explanation, lambda name: str(out / name))
-    _make_folder(out)
     for artifact in explanation_artifacts(explanation):
         (out / artifact.name).write_bytes(artifact.data)
     (out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
@@ -316,7 +316,7 @@ def _progress_bar(unit: str) -> Iterator[tuple[Progress, Any]]:
         TextColumn("left:"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield bar, bar.add_task(unit, total=None)
 
 
@@ -349,9 +349,8 @@ def _occurrence_table(manifest: Manifest) -> Table:
 
 def _report_table(report: EvaluationReport) -> Table:
     table = Table(
-        title=f"{report.model_id} on {report.n_clips} fresh clips of {report.recipe_name} "
-        f"(seed {report.seed}): "
-        f"macro-F1 {report.macro_f1.value:.4f} [{report.macro_f1.low:.4f}, {report.macro_f1.high:.4f}]"
+        title=f"{report.model_id} on {report.n_clips} fresh clips of {report.recipe_name} (seed {report.seed}):"
+        f" macro-F1 {report.macro_f1.value:.4f} [{report.macro_f1.low:.4f}, {report.macro_f1.high:.4f}]"
     )
     table.add_column("")
     table.add_column("F1", justify="right")

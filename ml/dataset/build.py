@@ -27,7 +27,7 @@ from ml.dataset.shards import (
     write_shard,
     write_whole,
 )
-from ml.errors import InvalidRequestError
+from ml.errors import InvalidRequestError, StorageError
 from ml.melspec import MelConfig
 from ml.synthesis.instantiate import ClipPlan, instantiate
 from ml.synthesis.recipe import Recipe
@@ -80,6 +80,8 @@ def build_dataset(
         Before anything is rendered, when FluidSynth or a SoundFont is missing.
     DatasetConflictError
         When the folder holds another data set.
+    StorageError
+        When the disk is full or the folder cannot be written; finished shards stay.
     """
     load_fluidsynth()
     banks = {name: find_bank(name) for name in recipe.soundfonts}
@@ -95,11 +97,17 @@ def build_dataset(
     if on_progress is not None:
         on_progress(done, len(clips))
     render = functools.partial(write_shard, folder=folder, banks=banks, mel=mel, content=content)
-    for record in _render_all(missing, render, n_jobs):
-        records[record.name] = record
-        done += len(record.clip_ids)
-        if on_progress is not None:
-            on_progress(done, len(clips))
+    try:
+        for record in _render_all(missing, render, n_jobs):
+            records[record.name] = record
+            done += len(record.clip_ids)
+            if on_progress is not None:
+                on_progress(done, len(clips))
+    except OSError as error:
+        raise StorageError(
+            f"The data set in {folder} cannot be written: {error.strerror}. Finished shards stay ({done} of "
+            f"{len(clips)} clips); building again continues."
+        ) from error
     manifest = Manifest(
         recipe=recipe,
         recipe_sha256=recipe.digest,

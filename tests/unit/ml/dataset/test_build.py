@@ -17,6 +17,7 @@ from ml.dataset.build import DatasetConflictError, build_dataset
 from ml.dataset.manifest import InvalidDatasetError, Manifest
 from ml.dataset.reader import SplitReader
 from ml.dataset.shards import ShardContent
+from ml.errors import StorageError
 from ml.melspec import MelConfig, level_db
 from ml.synthesis.instantiate import ClipPlan
 from ml.synthesis.recipe import Recipe
@@ -153,7 +154,9 @@ def test_a_full_disk_keeps_finished_shards(
         write_whole(path, data)
 
     monkeypatch.setattr(shards, "write_whole", fill_up)
-    with pytest.raises(OSError, match="No space left on device"):
+    with pytest.raises(
+        StorageError, match=r"No space left on device\. Finished shards stay \(3 of 10 clips\)"
+    ):
         build_dataset(RECIPE, tmp_path / "set", content=WITH_STEMS)
     monkeypatch.setattr(shards, "write_whole", write_whole)
     assert (tmp_path / "set" / "train-00000.json").is_file()

@@ -1,0 +1,143 @@
+"""The offline commands as a user runs them: real processes, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+EXAMPLE = "examples/trumpet-and-celesta.wav"
+TINY = """\
+name: very-tiny
+n_clips: 12
+clip_duration_s: 1.0
+validation_share: 0.25
+instruments: [Piccolo, Acoustic Bass]
+instruments_per_clip: [1, 2]
+"""
+
+
+def timbrescope(*arguments: str | Path, timeout_s: float = 240.0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "timbrescope", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+def test_classify_prints_json_with_the_contracts_keys() -> None:
+    answer = timbrescope("classify", EXAMPLE, "--json")
+    assert answer.returncode == 0, answer.stderr
+    result = json.loads(answer.stdout)
+    assert {entry["instrument"] for entry in result["instruments"] if entry["present"]} == {
+        "Trumpet",
+        "Celesta",
+    }
+    assert result["timeline"][0]["end_s"] == 5.0
+
+
+def test_classify_prints_a_table_also_for_midi() -> None:
+    answer = timbrescope("classify", "examples/violin-and-organ.mid")
+    assert answer.returncode == 0, answer.stderr
+    assert "Hammond Organ" in answer.stdout
+
+
+def test_explain_writes_every_artefact_it_names(tmp_path: Path) -> None:
+    out = tmp_path / "maps"
+    answer = timbrescope(
+        "explain", EXAMPLE, "--out", out, "--concepts", "1", "--instrument", "Celesta", "--json"
+    )
+    assert answer.returncode == 0, answer.stderr
+    result = json.loads(answer.stdout)
+    (celesta,) = result["explanations"]
+    assert json.loads((out / "result.json").read_text()) == result
+    with np.load(celesta["map"]["npz"]) as arrays:
+        whole = arrays["relevance"]
+    parts = []
+    for concept in celesta["concepts"]:
+        with np.load(concept["map"]["npz"]) as arrays:
+            parts.append(arrays["relevance"])
+        assert Path(concept["map"]["png"]).read_bytes().startswith(b"\x89PNG")
+    assert np.abs(np.sum(parts, axis=0) - whole).max() < 1e-5 * np.abs(whole).max()
+    named = {"audio.wav", "result.json", "spectrogram.png", "spectrogram.npz", "map-celesta.png"}
+    assert named <= {path.name for path in out.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["classify", "nowhere.wav"], "nowhere.wav cannot be read: No such file"),
+        (["classify", "README.md"], "error:"),
+        (["classify", EXAMPLE, "--model", "grand"], "There is no model 'grand'; there are default"),
+        (["classify", EXAMPLE, "--threshold", "7"], "threshold 7.0 is outside 0..1"),
+        (["classify", EXAMPLE, "--device", "tpu"], "Unknown device 'tpu'"),
+        (["explain", EXAMPLE, "--out", "x", "--instrument", "Kazoo"], "does not know 'Kazoo'"),
+        (["explain", EXAMPLE, "--out", "README.md"], "README.md cannot be made"),
+        (["dataset", "nowhere.yaml", "--out", "x"], "nowhere.yaml cannot be read"),
+        (["train", "examples", "--out", "build/none"], "no finished data set"),
+        (["evaluate", "--seed", "20240501"], "Seed 20240501 is that of the model's training data"),
+    ],
+)
+def test_what_is_wrong_is_one_line(arguments: list[str], fault: str) -> None:
+    answer = timbrescope(*arguments)
+    assert answer.returncode == 1
+    assert fault in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in answer.stderr
+    assert not Path("x").exists()
+
+
+def test_a_data_set_a_model_and_its_evaluation(tmp_path: Path) -> None:
+    recipe = tmp_path / "tiny.yaml"
+    recipe.write_text(TINY)
+    made = timbrescope("dataset", recipe, "--out", tmp_path / "data", "--jobs", "2")
+    assert made.returncode == 0, made.stderr
+    assert "Piccolo" in made.stdout
+    assert "2 instruments" in made.stdout
+    model = tmp_path / "piccolo-or-bass"
+    trained = timbrescope("train", tmp_path / "data", "--out", model, "--epochs", "2", "--batch-size", "4")
+    assert trained.returncode == 0, trained.stderr
+    assert "macro-F1" in trained.stdout
+    judged = timbrescope("evaluate", model, "--recipe", recipe, "--clips", "5", "--json")
+    assert judged.returncode == 0, judged.stderr
+    report = json.loads(judged.stdout)
+    assert report["model_id"] == "piccolo-or-bass"
+    assert (
+        0.0 <= report["macro_f1"]["low"] <= report["macro_f1"]["value"] <= report["macro_f1"]["high"] <= 1.0
+    )
+    heard = timbrescope("classify", EXAMPLE, "--model", model, "--json")
+    assert {entry["instrument"] for entry in json.loads(heard.stdout)["instruments"]} == {
+        "Piccolo",
+        "Acoustic Bass",
+    }
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_command_continues(tmp_path: Path) -> None:
+    recipe = tmp_path / "longer.yaml"
+    recipe.write_text(TINY.replace("n_clips: 12", "n_clips: 700"))
+    out = tmp_path / "data"
+    command = [sys.executable, "-m", "timbrescope", "dataset", str(recipe), "--out", str(out), "--jobs", "2"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120.0
+    while not list(out.glob("train-*.json")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    printed, _ = process.communicate(timeout=120.0)
+    assert process.returncode == 130
+    assert "the same command continues" in printed
+    finished = {path.name: path.stat().st_mtime_ns for path in out.glob("train-*.json")}
+    assert finished
+    assert not (out / "manifest.json").exists()
+    assert not list(out.glob(".*.partial"))
+    continued = subprocess.run(command, capture_output=True, text=True, timeout=240.0, check=False)
+    assert continued.returncode == 0, continued.stderr
+    assert (out / "manifest.json").is_file()
+    assert finished == {name: (out / name).stat().st_mtime_ns for name in finished}
