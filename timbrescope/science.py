@@ -349,8 +349,9 @@ def _occurrence_table(manifest: Manifest) -> Table:
 
 def _report_table(report: EvaluationReport) -> Table:
     table = Table(
-        title=f"{report.model_id} on {report.n_clips} fresh clips of {report.recipe_name} (seed {report.seed}):"
-        f" macro-F1 {report.macro_f1.value:.4f} [{report.macro_f1.low:.4f}, {report.macro_f1.high:.4f}]"
+        title=f"{report.model_id} on {report.n_clips} fresh clips of {report.recipe_name} "
+        f"(seed {report.seed}): macro-F1 {report.macro_f1.value:.4f} "
+        f"[{report.macro_f1.low:.4f}, {report.macro_f1.high:.4f}]"
     )
     table.add_column("")
     table.add_column("F1", justify="right")

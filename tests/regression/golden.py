@@ -1,8 +1,8 @@
 """The golden file of the shipped model: what it must go on saying about the example clips.
 
-`python -m tests.regression.golden` writes `golden.npz` anew: do so only when a change of numbers is meant, and
-say why in the commit. Maps are stored as sums over patches of 8 bands by 16 frames, which keeps the file small
-and still shows where relevance moved.
+`python -m tests.regression.golden` writes `golden.npz` anew: do so only when a change of numbers is meant,
+and say why in the commit. Maps are stored as sums over patches of 8 bands by 16 frames, which keeps the file
+small and still shows where relevance moved.
 """
 
 from __future__ import annotations
