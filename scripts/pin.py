@@ -19,6 +19,9 @@ from packaging.version import Version
 PINNED_BY_TORCH = ("nvidia-", "cuda-", "triton")
 """Packages that only a CUDA build of torch brings, each at the one version that it was built with."""
 
+ON_OTHER_MACHINES = {"async-timeout": "5.0.1"}
+"""What other interpreters need besides: redis asks for this one before Python 3.11.3, which Debian 12 has."""
+
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 HEADER = """\
@@ -75,5 +78,5 @@ def _applies(requirement: Requirement, extras: frozenset[str]) -> bool:
 
 
 if __name__ == "__main__":
-    pins = closure(project_requirements())
+    pins = ON_OTHER_MACHINES | closure(project_requirements())
     print(HEADER + "\n".join(f"{name}=={version}" for name, version in sorted(pins.items())))
