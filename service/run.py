@@ -20,7 +20,12 @@ def main(settings: ServiceSettings) -> None:
     # uvicorn raises the signal that stopped it once more when it has; being told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    config = uvicorn.Config(
+    uvicorn.Server(configuration(settings)).run()
+
+
+def configuration(settings: ServiceSettings) -> uvicorn.Config:
+    """How uvicorn serves the application."""
+    return uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
@@ -30,7 +35,6 @@ def main(settings: ServiceSettings) -> None:
         server_header=False,
         timeout_graceful_shutdown=settings.shutdown_grace_s,
     )
-    uvicorn.Server(config).run()
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ is what a client may send as `Last-Event-ID`. Following ends with the entry whos
 when the job is gone.
 """
 
-import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,6 +20,7 @@ from worker.jobs import JobStatus, Progress, QueueName
 # How long one read waits for news; in between the place in the queue is looked up.
 BLOCK_S = 1.0
 FROM_START = "0-0"
+_SHORTEST_BLOCK_S = 0.001  # 0 would mean for ever
 
 
 @dataclass(frozen=True)
@@ -67,25 +68,32 @@ class Feed:
                     last = JobEvent(None, job_id, last.status, last.progress, position)
                     yield last
 
-    async def ended(self, job_id: str, queue: QueueName, timeout_s: float) -> bool:
-        """Waits for the job to end; False when it did not in time."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                async for event in self.follow(job_id, queue):
-                    if event.status.is_terminal:
-                        return True
-        except TimeoutError:
-            return False
-        return True
+    async def ended(self, job_id: str, timeout_s: float) -> bool:
+        """Waits for the job to end; False when it did not in time, or is gone.
+
+        A deadline between reads and not `asyncio.timeout`, because redis-py loses a cancellation that arrives
+        at the wrong moment, after which the wait would go on for ever.
+        """
+        deadline, after = time.monotonic() + timeout_s, FROM_START
+        while True:
+            left_s = deadline - time.monotonic()
+            events = await self._read(job_id, after, min(BLOCK_S, max(left_s, _SHORTEST_BLOCK_S)))
+            if events:
+                after = events[-1].id or after
+                if events[-1].status.is_terminal:
+                    return True
+            elif left_s <= 0 or not await self._redis.exists(keys.record(job_id)):
+                return False
 
     async def last_entry(self, job_id: str) -> str | None:
         """The id of the newest entry of a job's stream."""
         entries = cast(Any, await self._redis.xrevrange(keys.events(job_id), count=1))
         return entries[0][0].decode() if entries else None
 
-    async def _read(self, job_id: str, after: str) -> list[JobEvent]:
+    async def _read(self, job_id: str, after: str, block_s: float = BLOCK_S) -> list[JobEvent]:
         found = cast(
-            Any, await self._redis.xread({keys.events(job_id): after}, count=100, block=round(BLOCK_S * 1000))
+            Any,
+            await self._redis.xread({keys.events(job_id): after}, count=100, block=round(block_s * 1000)),
         )
         return [_event(entry_id, fields) for _, entries in found for entry_id, fields in entries]
 

@@ -127,7 +127,7 @@ async def _analyse(
 
 async def _wait(services: Services, job: Job, wait: int) -> Job:
     try:
-        await services.feed.ended(job.id, job.queue, wait)
+        await services.feed.ended(job.id, wait)
         return await run_in_threadpool(services.store.get, job.id)
     except UNAVAILABLE as error:
         # The job is accepted; that the store went away meanwhile does not take this back.

@@ -99,11 +99,11 @@ def test_a_job_that_is_gone_has_no_events(redis_url: str, store: JobStore, job: 
     assert followed(redis_url, job) == []
 
 
-@pytest.mark.parametrize(("ends", "timeout_s"), [(True, 10.0), (False, 0.3)])
+@pytest.mark.parametrize(("ends", "timeout_s"), [(True, 10.0), (True, 0.0), (False, 0.3), (False, 0.0)])
 def test_waiting_for_the_end(redis_url: str, store: JobStore, job: Job, ends: bool, timeout_s: float) -> None:
     if ends:
         live(store, job)
     started = time.monotonic()
-    ended = asyncio.run(with_feed(redis_url, lambda opened: opened.ended(job.id, job.queue, timeout_s)))
+    ended = asyncio.run(with_feed(redis_url, lambda opened: opened.ended(job.id, timeout_s)))
     assert ended is ends
     assert time.monotonic() - started < timeout_s + 1.0

@@ -45,20 +45,17 @@ ENDINGS: dict[JobStatus, Callable[[Job], Job]] = {
 def test_nothing_follows_an_end(status: JobStatus) -> None:
     ended = ENDINGS[status](running())
     assert ended.status is status
-    for change in (
-        lambda: jobs.begin(ended, "other", NOW),
-        lambda: jobs.cancel(ended, NOW),
-        lambda: jobs.abandon(ended, PROBLEM, NOW),
-    ):
-        with pytest.raises(IllegalTransitionError):
-            change()
-    for change in (
-        lambda: jobs.advance(ended, "mine", Progress("x", 0, 1)),
-        lambda: jobs.succeed(ended, "mine", {}, NOW),
-        lambda: jobs.fail(ended, "mine", PROBLEM, NOW),
-    ):
+    with pytest.raises(IllegalTransitionError):
+        jobs.begin(ended, "other", NOW)
+    with pytest.raises(IllegalTransitionError):
+        jobs.cancel(ended, NOW)
+    with pytest.raises(IllegalTransitionError):
+        jobs.abandon(ended, PROBLEM, NOW)
+    with pytest.raises(AttemptLostError):
+        jobs.advance(ended, "mine", Progress("x", 0, 1))
+    for end in (ENDINGS[JobStatus.SUCCEEDED], ENDINGS[JobStatus.FAILED]):
         with pytest.raises(AttemptLostError):
-            change()
+            end(ended)
 
 
 def test_a_queued_job_belongs_to_nobody() -> None:

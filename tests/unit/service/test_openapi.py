@@ -1,0 +1,112 @@
+"""The API's description: committed as it is, complete for every route, with examples that are true to the
+schemas.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service import examples, schemas
+from service.openapi import document_text, main
+from worker.problems import MEDIA_TYPE
+
+COMMITTED = Path(__file__).resolve().parents[3] / "openapi" / "openapi.json"
+
+DOCUMENT: dict[str, Any] = json.loads(document_text())
+OPERATIONS = {
+    f"{method.upper()} {path}": operation
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def test_the_committed_copy_is_this_one() -> None:
+    assert COMMITTED.read_text(encoding="utf-8") == document_text(), "run `make openapi`"
+
+
+def test_it_can_be_written(tmp_path: Path) -> None:
+    assert main([str(tmp_path / "x.json")]) == 0
+    assert (tmp_path / "x.json").read_text(encoding="utf-8") == document_text()
+
+
+def test_every_call_of_the_contract_is_there() -> None:
+    assert set(OPERATIONS) == {
+        "GET /",
+        "GET /docs",
+        "GET /health/live",
+        "GET /health/ready",
+        "GET /instruments",
+        "GET /jobs",
+        "GET /jobs/{job_id}",
+        "DELETE /jobs/{job_id}",
+        "GET /jobs/{job_id}/artifacts/{name}",
+        "GET /jobs/{job_id}/events",
+        "GET /metrics",
+        "GET /models",
+        "POST /classify",
+        "POST /explain",
+    }
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_every_route_is_described(operation: dict[str, Any]) -> None:
+    assert operation["summary"]
+    assert operation["description"]
+    assert {tag["name"] for tag in DOCUMENT["tags"]} >= set(operation["tags"])
+    answers = operation["responses"]
+    good = [answer for status, answer in answers.items() if status < "400" and "content" in answer]
+    assert good
+    described = [media for answer in good for media in answer["content"].values()]
+    assert any("example" in media or "examples" in media for media in described)
+    errors = {status: answer for status, answer in answers.items() if status >= "400"}
+    assert "500" in errors
+    for status, answer in errors.items():
+        assert set(answer["content"]) == {MEDIA_TYPE}, status
+        media = answer["content"][MEDIA_TYPE]
+        assert media["schema"] == {"$ref": "#/components/schemas/ProblemDocument"}
+        for example in media["examples"].values():
+            assert example["value"]["status"] == int(status)
+    for parameter in operation.get("parameters", []):
+        assert parameter["description"], parameter["name"]
+
+
+def test_every_reference_leads_somewhere() -> None:
+    text = json.dumps(DOCUMENT)
+    names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert names <= set(DOCUMENT["components"]["schemas"])
+    assert "HTTPValidationError" not in text
+
+
+def test_form_fields_are_described() -> None:
+    form = DOCUMENT["components"]["schemas"]["ExplainForm"]
+    assert set(form["properties"]) == {
+        "file",
+        "model",
+        "threshold",
+        "instruments",
+        "concepts",
+        "start_s",
+        "duration_s",
+    }
+    assert form["required"] == ["file"]
+    assert all(field["description"] for field in form["properties"].values())
+
+
+@pytest.mark.parametrize(
+    ("schema", "example"),
+    [
+        (schemas.JobDocument, examples.JOB_SUCCEEDED),
+        (schemas.JobDocument, examples.JOB_QUEUED),
+        (schemas.JobDocument, examples.JOB_CANCELLED),
+        (schemas.JobList, examples.JOB_LIST),
+        (schemas.ClassifyResult, examples.CLASSIFY_RESULT),
+        (schemas.ExplainResult, examples.EXPLAIN_RESULT),
+        (schemas.ModelList, examples.MODEL_LIST),
+        (schemas.InstrumentList, examples.INSTRUMENT_LIST),
+    ],
+)
+def test_examples_are_true_to_the_schemas(schema: type[Any], example: dict[str, Any]) -> None:
+    shown = schema.model_validate(example).model_dump(mode="json", by_alias=True)
+    assert shown == example
