@@ -1,7 +1,7 @@
 """Make the example clips in `examples/`: `python scripts/make_examples.py`.
 
-A few bars for two instruments each, written down below note by note, rendered with FluidR3_GM: sound for trying the service
-out and for the tests, ours to give away. Each clip is stored as 16-bit WAV, its notes as a MIDI file.
+A few bars for two instruments each, written down below note by note, rendered with FluidR3_GM: sound for trying
+the service out and for the tests, ours to give away. Each clip is stored as 16-bit WAV, its notes as a MIDI file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ Line = tuple[tuple[int | None, float], ...]
 DUETS: dict[str, dict[str, Line]] = {
     "trumpet-and-celesta": {
         "Trumpet": ((60, 1), (64, 1), (67, 2), (None, 1), (72, 1), (71, 1), (67, 2)),
-        "Celesta": ((None, 0.5), (64, 1), (67, 1), (72, 1), (67, 1), (64, 1), (62, 1), (67, 1), (72, 1), (64, 1)),
+        "Celesta": (
+            (None, 0.5),
+            *((pitch, 1) for pitch in (64, 67, 72, 67, 64, 62, 67, 72, 64)),
+        ),
     },
     "violin-and-organ": {
         "Violin": ((69, 2), (71, 1), (72, 3), (None, 1), (67, 2)),

@@ -26,13 +26,14 @@ def patch_sums(relevance: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sums over patches, `(n_mels // 8, n_frames // 16)`; what is left over at the end is not counted."""
     rows, columns = relevance.shape[0] // PATCH_BANDS, relevance.shape[1] // PATCH_FRAMES
     cut = relevance[: rows * PATCH_BANDS, : columns * PATCH_FRAMES].astype(np.float64)
-    return cut.reshape(rows, PATCH_BANDS, columns, PATCH_FRAMES).sum(axis=(1, 3))
+    sums: NDArray[np.float64] = cut.reshape(rows, PATCH_BANDS, columns, PATCH_FRAMES).sum(axis=(1, 3))
+    return sums
 
 
-def measure() -> dict[str, NDArray[np.generic]]:
+def measure() -> dict[str, NDArray[np.float64]]:
     """Probabilities of every example, and its maps as patch sums, by name."""
     model = load_model(SHIPPED_MODELS / "default")
-    found: dict[str, NDArray[np.generic]] = {}
+    found: dict[str, NDArray[np.float64]] = {}
     for name in EXAMPLES:
         data = Path(f"examples/{name}.wav").read_bytes()
         recording = load_recording(data, sample_rate_hz=model.sample_rate_hz)
@@ -44,10 +45,12 @@ def measure() -> dict[str, NDArray[np.generic]]:
         for instrument in explanation.instruments:
             key = f"{name}/{instrument.instrument}"
             found[f"{key}/map"] = patch_sums(instrument.relevance_map)
-            found[f"{key}/channels"] = np.array([c.channel for c in instrument.concepts[:-1]])
+            found[f"{key}/channels"] = np.array(
+                [c.channel for c in instrument.concepts[:-1]], dtype=np.float64
+            )
             found[f"{key}/shares"] = np.array([c.share for c in instrument.concepts])
     return found
 
 
 if __name__ == "__main__":
-    np.savez_compressed(GOLDEN, allow_pickle=False, **measure())  # type: ignore[arg-type]
+    np.savez_compressed(GOLDEN, allow_pickle=False, **measure())
