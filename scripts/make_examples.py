@@ -1,7 +1,8 @@
 """Make the example clips in `examples/`: `python scripts/make_examples.py`.
 
-A few bars for two instruments each, written down below note by note, rendered with FluidR3_GM: sound for trying
-the service out and for the tests, ours to give away. Each clip is stored as 16-bit WAV, its notes as a MIDI file.
+A few bars for two instruments each, written down below note by note, rendered with FluidR3_GM: sound for
+trying the service out and for the tests, ours to give away. Each clip is stored as 16-bit WAV, its notes as a
+MIDI file.
 """
 
 from __future__ import annotations
