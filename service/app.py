@@ -6,12 +6,11 @@ any Redis; connections are made when it starts and closed when it stops.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from service.documentation import describe
+from service.documentation import API_VERSION, describe
 from service.errors import install_error_handlers
 from service.metrics import Metrics
 from service.middleware import RequestRecorder
@@ -36,7 +35,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
             await services.close()
 
     app = FastAPI(
-        version=_version(),
+        version=API_VERSION,
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
@@ -49,10 +48,3 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(pages.STATIC)), name="static")
     return app
-
-
-def _version() -> str:
-    try:
-        return version("timbrescope")
-    except PackageNotFoundError:
-        return "0"

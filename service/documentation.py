@@ -18,6 +18,8 @@ from worker.problems import MEDIA_TYPE
 Responses = dict[int | str, dict[str, Any]]
 
 TITLE = "Timbrescope"
+# Of the contract, not of the program: it changes when a client would have to.
+API_VERSION = "1.0"
 DESCRIPTION = """\
 Listens to a recording, says which instruments play, and shows *why* it says so: a relevance map per
 instrument over the mel-spectrogram, made with Concept Relevance Propagation.

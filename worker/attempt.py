@@ -11,8 +11,6 @@ import secrets
 import time
 from collections.abc import Callable
 
-from celery.exceptions import SoftTimeLimitExceeded
-
 from ml.errors import TimbrescopeError
 from worker.artifacts import ArtifactStore
 from worker.connection import UNAVAILABLE
@@ -22,7 +20,6 @@ from worker.errors import (
     InternalError,
     JobDeletedError,
     JobExpiredError,
-    TimeLimitError,
     UnknownJobError,
 )
 from worker.jobs import Job, ModelRef, Progress
@@ -110,9 +107,6 @@ def _end(job: Job, token: str, work: Work, *, store: JobStore, artifacts: Artifa
         raise
     except TimbrescopeError as error:
         return store.fail(job.id, token, problem_of(error))
-    except SoftTimeLimitExceeded:
-        late = TimeLimitError("The job took longer than any job may take, and was stopped.")
-        return store.fail(job.id, token, problem_of(late))
     except UNAVAILABLE:
         raise
     except Exception:

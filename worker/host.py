@@ -74,6 +74,10 @@ class ModelHost:
             )
         return self._loaded[model_id]
 
+    def forget(self) -> None:
+        """Lets go of all models, so that what a failed call may have left in them is not seen again."""
+        self._loaded.clear()
+
 
 def _unknown(model_id: str, models_dir: Path, folders: dict[str, Path]) -> UnknownModelError:
     return UnknownModelError(

@@ -19,8 +19,6 @@ TASK_OF = {JobKind.CLASSIFY: "timbrescope.classify", JobKind.EXPLAIN: "timbresco
 RESTORE_SWEEP_S = 5
 # Starting a worker process means importing torch and loading a model; a busy machine takes its time.
 PROCESS_START_S = 180.0
-# Before the hard limit kills the process, the attempt is told to end the job in an orderly way.
-SOFT_LIMIT_LEAD_S = 10
 
 
 def celery_app(settings: SharedSettings) -> Celery:
@@ -34,8 +32,8 @@ def celery_app(settings: SharedSettings) -> Celery:
         task_default_queue=QueueName.INTERACTIVE,
         task_acks_late=True,
         task_retry_on_worker_lost=True,
+        # No soft limit: an exception out of nowhere would leave a network's hooks registered behind it.
         task_time_limit=settings.task_time_limit_s,
-        task_soft_time_limit=max(1, settings.task_time_limit_s - SOFT_LIMIT_LEAD_S),
         task_publish_retry=False,
         worker_prefetch_multiplier=1,
         worker_pool="prefork",

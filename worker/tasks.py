@@ -82,8 +82,13 @@ def log_as_everywhere(loglevel: int, **_: object) -> None:
 
 @worker_process_init.connect(weak=False)
 def prepare_process(sender: str, **_: object) -> None:
-    """Loads torch and the default model before the first job comes, then says that the worker is there."""
+    """Loads the default model and tries it out before the first job comes, then says that the worker is
+    there.
+    """
+    from worker.work import warm_up
+
     here = workplace()
+    warm_up(here.host.model(here.settings.default_model))
     Catalog(here.redis).announce(sender, announcements(here.settings))
 
 
@@ -118,7 +123,11 @@ def _work(job: Job, attempt: Attempt) -> dict[str, object]:
     from worker.work import WORK
 
     here = workplace()
-    return WORK[job.kind](job, attempt, here.host, here.settings)
+    try:
+        return WORK[job.kind](job, attempt, here.host, here.settings)
+    except BaseException:
+        here.host.forget()
+        raise
 
 
 @task_failure.connect(weak=False)

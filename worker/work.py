@@ -8,6 +8,8 @@ before it returns, so that a succeeded job's links all work.
 from collections.abc import Callable, Iterable
 from functools import partial
 
+import numpy as np
+
 from ml import artifacts
 from ml.classification import classify
 from ml.explanation import explain
@@ -49,6 +51,16 @@ def explain_job(job: Job, attempt: Attempt, host: ModelHost, settings: WorkerSet
     )
     _keep(attempt, artifacts.explanation_artifacts(explanation, on_progress=attempt.progress))
     return artifacts.explanation_result(explanation, partial(artifact_path, job.id))
+
+
+def warm_up(model: Model) -> None:
+    """Explains a second of faint noise, so that no request has to wait for imports, compilers and fonts."""
+    noise = np.random.default_rng(0).normal(0.0, 0.01, model.sample_rate_hz).astype(np.float32)
+    explanation = explain(
+        model, Recording(noise, model.sample_rate_hz), instruments=model.card.labels[:1], n_concepts=0
+    )
+    for _ in artifacts.explanation_artifacts(explanation):
+        pass
 
 
 WORK: dict[JobKind, JobWork] = {JobKind.CLASSIFY: classify_job, JobKind.EXPLAIN: explain_job}

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -144,6 +144,10 @@ class Stack:
     folder: Path
     client: httpx.Client = field(repr=False)
 
+    def kill_worker(self) -> None:
+        """Kills the worker of this moment, which need not be the first."""
+        self.worker.kill()
+
     def wait_until_ready(self) -> None:
         """Until a worker has its model loaded."""
 
@@ -152,7 +156,7 @@ class Stack:
             return self.client.get("/health/ready").status_code == 200
 
         try:
-            wait_until(ready, START_S, "a ready worker")
+            wait_until(ready, START_S, "a ready worker", every_s=0.5)
         except AssertionError as error:
             raise AssertionError(f"{error}; it said:\n{self.worker.text()[-4000:]}") from None
 
@@ -160,31 +164,29 @@ class Stack:
 @contextmanager
 def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
     """Starts redis, worker and API, and stops them in the opposite order."""
-    redis_process, redis_url = start_redis(folder)
-    chosen = {"TIMBRESCOPE_REDIS_URL": redis_url, **settings}
-    worker = start_worker(folder, chosen)
-    try:
+    with ExitStack() as cleanup:
+        redis_process, redis_url = start_redis(folder)
+        cleanup.callback(redis_process.kill)
+        chosen = {"TIMBRESCOPE_REDIS_URL": redis_url, **settings}
+        worker = start_worker(folder, chosen)
+        cleanup.callback(worker.kill)
         api, url = start_api(folder, chosen)
-        try:
-            with httpx.Client(base_url=url, timeout=90.0) as client:
-                stack = Stack(redis_url, url, worker, api, chosen, folder, client)
-                stack.wait_until_ready()
-                yield stack
-            assert api.stop() == 0, api.text()
-        finally:
-            api.kill()
-        assert worker.stop() == 0, worker.text()
-    finally:
-        worker.kill()
-        redis_process.stop()
+        cleanup.callback(api.kill)
+        client = cleanup.enter_context(httpx.Client(base_url=url, timeout=90.0))
+        stack = Stack(redis_url, url, worker, api, chosen, folder, client)
+        cleanup.callback(stack.kill_worker)
+        stack.wait_until_ready()
+        yield stack
+        for process in (stack.api, stack.worker, redis_process):
+            assert process.stop() == 0, process.text()
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float, what: str, every_s: float = POLL_S) -> None:
     """Waits for a condition, which is to come about within `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come about within {timeout_s} s"
-        time.sleep(POLL_S)
+        time.sleep(every_s)
 
 
 def _free_port() -> int:

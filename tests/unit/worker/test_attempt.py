@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from celery.exceptions import SoftTimeLimitExceeded
 from redis import Redis
 from redis.exceptions import ConnectionError
 
@@ -67,11 +66,10 @@ def raises(error: Exception) -> Work:
     ("error", "code", "status"),
     [
         (NonFiniteSamplesError("Sample 3 is NaN."), "non-finite-samples", 422),
-        (SoftTimeLimitExceeded(), "time-limit", 500),
         (ZeroDivisionError("secret"), "internal-error", 500),
         (MemoryError(), "internal-error", 500),
     ],
-    ids=["bad recording", "time limit", "fault", "memory"],
+    ids=["bad recording", "fault", "memory"],
 )
 def test_an_error_ends_the_job(bench: Bench, error: Exception, code: str, status: int) -> None:
     bench.attempt(raises(error))

@@ -35,3 +35,6 @@ def test_a_model_is_loaded_once() -> None:
     assert host.model("default") is host.model("default")
     with pytest.raises(UnknownModelError):
         host.model("best")
+    before = host.model("default")
+    host.forget()
+    assert host.model("default") is not before
