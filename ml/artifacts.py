@@ -58,6 +58,7 @@ def explanation_result(explanation: Explanation, href: Href) -> dict[str, object
         **classification_result(explanation.classification),
         "audio": {"wav": href(AUDIO_NAME)},
         "spectrogram": _links(SPECTROGRAM_NAME, href),
+        "engine": explanation.engine,
         "explanations": [_instrument_result(instrument, href) for instrument in explanation.instruments],
     }
 

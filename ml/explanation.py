@@ -8,8 +8,7 @@ maps are signed, `(n_mels, n_frames)`. Only windows with sound are attributed: s
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +26,8 @@ from ml.classification import (
 from ml.errors import InvalidRequestError, RangeRequiredError, UnknownInstrumentError
 from ml.model import Model
 from ml.recording import Recording
-from ml.relevance import concept_relevance, instrument_relevance
+from ml.relevance.engine import choose_engine, explain_labels
+from ml.relevance.evidence import Evidence
 from ml.windows import merge_windows
 
 LONGEST_WHOLE_S = 60.0
@@ -108,12 +108,13 @@ class InstrumentExplanation:
 
 @dataclass(frozen=True)
 class Explanation:
-    """The explained part of a recording, what was found in it, and why."""
+    """The explained part of a recording, what was found in it, why, and which engine computed it."""
 
     recording: Recording
     classification: Classification
     spectrogram: Spectrogram
     instruments: tuple[InstrumentExplanation, ...]
+    engine: str
 
 
 def explain(
@@ -125,6 +126,7 @@ def explain(
     threshold: float | None = None,
     start_s: float | None = None,
     duration_s: float | None = None,
+    engine: str | None = None,
     on_progress: Progress | None = None,
 ) -> Explanation:
     """Explain why a model hears instruments in a recording.
@@ -142,6 +144,8 @@ def explain(
         As for `classify`.
     start_s, duration_s : float, optional
         Which part to explain (and to classify); a recording longer than 60 s needs both.
+    engine : {"direct", "zennit"}, optional
+        What computes the maps; see `ml.relevance.engine.choose_engine`.
     on_progress : callable, optional
         Called with ("classifying", windows done, windows) and ("attributing", maps done, maps);
         may raise to cancel.
@@ -169,23 +173,32 @@ def explain(
             f"The model {model.card.id} does not know {', '.join(map(repr, unknown))}.",
             extra={"unknown": unknown, "available": list(model.card.labels)},
         )
+    engine = choose_engine(model, engine)
     part = asked_part(recording, start_s, duration_s)
     heard = listen(model, part, on_progress)
     classification = judge(model, heard, part.start_s, threshold)
     chosen = tuple(dict.fromkeys(instruments)) if instruments else classification.found
     scores = {score.instrument: score for score in classification.instruments}
     ordered = sorted((scores[name] for name in chosen), key=lambda score: -score.probability)
-    n_maps = len(ordered) * (n_concepts + 2)  # the whole map, the concepts, the remainder
-    maps_done = itertools.count(1)
+    sounding = _Sounding.of(heard)
+    n_maps = len(ordered) * (n_concepts + 2) * len(sounding.indices)  # whole, concepts, remainder; per window
+    maps_done = 0
 
-    def on_map() -> None:
+    def on_map(count: int) -> None:
+        nonlocal maps_done
+        maps_done += count
         if on_progress is not None:
-            on_progress("attributing", min(next(maps_done), n_maps), n_maps)
+            on_progress("attributing", min(maps_done, n_maps), n_maps)
 
-    explained = [_explain_instrument(model, heard, score, n_concepts, on_map) for score in ordered]
+    labels = [model.card.labels.index(score.instrument) for score in ordered]
+    evidence = explain_labels(model, sounding.inputs, labels, n_concepts, engine=engine, on_map=on_map)
+    explained = tuple(
+        _explanation_of(model, score, label_evidence, sounding)
+        for score, label_evidence in zip(ordered, evidence, strict=True)
+    )
     times_s = model.mel.times_s(heard.levels_db.shape[1]) + np.float32(part.start_s)
     spectrogram = Spectrogram(heard.levels_db, model.mel.frequencies_hz, times_s)
-    return Explanation(part, classification, spectrogram, tuple(explained))
+    return Explanation(part, classification, spectrogram, explained, engine)
 
 
 def asked_part(recording: Recording, start_s: float | None, duration_s: float | None) -> Recording:
@@ -209,58 +222,62 @@ def check_range_given(recording_duration_s: float, start_s: float | None, durati
         )
 
 
-def _explain_instrument(
-    model: Model, heard: ListenedWindows, score: InstrumentScore, n_concepts: int, on_map: Callable[[], None]
+@dataclass(frozen=True)
+class _Sounding:
+    """The windows with sound, and how their maps go back onto the whole recording."""
+
+    heard: ListenedWindows
+    indices: tuple[int, ...]
+    inputs: NDArray[np.float32]  # (n_sounding, n_mels, window_frames)
+
+    @staticmethod
+    def of(heard: ListenedWindows) -> _Sounding:
+        indices = tuple(int(index) for index in np.flatnonzero(~heard.silent))
+        return _Sounding(heard, indices, heard.inputs[list(indices)])
+
+    def merged(self, maps: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Maps of the sounding windows as one map of the recording; silent windows count as zero."""
+        whole = np.zeros_like(self.heard.inputs)
+        whole[list(self.indices)] = maps
+        return merge_windows(whole, self.heard.windows, self.heard.levels_db.shape[1])
+
+
+def _explanation_of(
+    model: Model, score: InstrumentScore, evidence: Evidence, sounding: _Sounding
 ) -> InstrumentExplanation:
-    name, probability = score.instrument, score.probability
-    label = model.card.labels.index(name)
-    sounding = [index for index, silent in enumerate(heard.silent) if not silent]
-    n_frames = heard.levels_db.shape[1]
-
-    def merged(maps: NDArray[np.floating]) -> NDArray[np.float32]:
-        whole = np.zeros_like(heard.inputs)
-        whole[sounding] = maps
-        return merge_windows(whole, heard.windows, n_frames)
-
-    if not sounding:
-        empty = np.zeros_like(heard.levels_db)
-        rest = ConceptExplanation(model.concept_layer, None, 0.0, 0.0, empty)
-        return InstrumentExplanation(name, probability, empty, (rest,), Conservation(0.0, 0.0, 0.0, 0.0))
-
-    inputs = heard.inputs[sounding]
-    whole = instrument_relevance(model, inputs, label)
-    on_map()
-    channel_relevance = whole.channels.mean(axis=0)  # (n_channels,)
+    if sounding.indices:
+        channel_relevance = evidence.channels.mean(axis=0)  # (n_channels,)
+    else:
+        channel_relevance = np.zeros(evidence.channels.shape[1])
     magnitude = float(np.abs(channel_relevance).sum()) or 1.0
-    strongest = [int(k) for k in np.argsort(-np.abs(channel_relevance), kind="stable")[:n_concepts]]
-    others = [k for k in range(len(channel_relevance)) if k not in strongest]
-    groups: list[tuple[int | None, list[int]]] = [(channel, [channel]) for channel in strongest]
+    others = [k for k in range(len(channel_relevance)) if k not in evidence.strongest]
+    groups: list[tuple[int | None, list[int]]] = [(channel, [channel]) for channel in evidence.strongest]
     groups.append((None, others))
     concepts = []
-    for channel, channels in groups:
+    for (channel, channels), concept_maps in zip(groups, evidence.concept_maps, strict=True):
         relevance = float(channel_relevance[channels].sum())
-        concept_map = merged(concept_relevance(model, inputs, label, channels))
         concepts.append(
-            ConceptExplanation(model.concept_layer, channel, relevance, relevance / magnitude, concept_map)
+            ConceptExplanation(
+                model.concept_layer, channel, relevance, relevance / magnitude, sounding.merged(concept_maps)
+            )
         )
-        on_map()
-    relevance_map = merged(whole.maps)
+    relevance_map = sounding.merged(evidence.maps)
     return InstrumentExplanation(
-        name,
-        probability,
+        score.instrument,
+        score.probability,
         relevance_map,
         tuple(concepts),
-        _conservation(whole.logits, whole.maps, relevance_map, concepts),
+        _conservation(evidence, relevance_map, concepts),
     )
 
 
 def _conservation(
-    logits: NDArray[np.floating],
-    maps: NDArray[np.floating],
-    relevance_map: NDArray[np.float32],
-    concepts: Sequence[ConceptExplanation],
+    evidence: Evidence, relevance_map: NDArray[np.float32], concepts: Sequence[ConceptExplanation]
 ) -> Conservation:
-    logit, arrived = float(logits.mean()), float(maps.sum(axis=(1, 2), dtype=np.float64).mean())
+    if len(evidence.logits) == 0:
+        return Conservation(0.0, 0.0, 0.0, 0.0)
+    logit = float(evidence.logits.mean())
+    arrived = float(evidence.maps.sum(axis=(1, 2), dtype=np.float64).mean())
     parts = np.sum([concept.relevance_map for concept in concepts], axis=0)
     largest = float(np.abs(relevance_map).max()) or 1.0
     return Conservation(
