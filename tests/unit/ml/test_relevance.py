@@ -253,7 +253,8 @@ def convolutional_networks(draw: st.DrawFn) -> tuple[nn.Module, str, int]:
             bias=draw(st.booleans()),
         )
         layers[f"relu{index}"] = nn.ReLU()
-        if draw(st.booleans()):
+        height, width = nn.Sequential(layers)(torch.zeros(1, 1, 25, 31)).shape[2:]
+        if min(height, width) >= 10 and draw(st.booleans()):
             layers[f"pool{index}"] = nn.MaxPool2d(2)
         n_in = n_out
     features = nn.Sequential(layers)
