@@ -40,6 +40,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(RequestRecorder, metrics=metrics)

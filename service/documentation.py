@@ -92,6 +92,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         schemas = document["components"]["schemas"]
         schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for form in ("ClassifyForm", "ExplainForm"):
+            fields = schemas[form]["properties"]
+            schemas[form]["properties"] = {name: _without_null(field) for name, field in fields.items()}
         # The framework describes its own validation errors, which are never sent here.
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
@@ -100,6 +103,14 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 del operation["responses"]["422"]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _without_null(field: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a form's field: it may be left out, but a form cannot send null."""
+    kinds = [kind for kind in field.get("anyOf", []) if kind != {"type": "null"}]
+    if len(kinds) != 1:
+        return field
+    return {**kinds[0], **{name: value for name, value in field.items() if name != "anyOf"}}
 
 
 def _operations(document: dict[str, Any]) -> list[dict[str, Any]]:

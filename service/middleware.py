@@ -8,6 +8,7 @@ import secrets
 import time
 
 from starlette.datastructures import MutableHeaders
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.metrics import Metrics
@@ -15,6 +16,7 @@ from service.metrics import Metrics
 log = logging.getLogger(__name__)
 
 UNMATCHED = "unmatched"
+STATIC = "/static"
 
 
 class RequestRecorder:
@@ -46,7 +48,7 @@ class RequestRecorder:
             await self._app(scope, receive, send_with_headers)
         finally:
             elapsed_s = time.monotonic() - started
-            route = getattr(scope.get("route"), "path", UNMATCHED)
+            route = _route_of(scope)
             self._metrics.request_answered(scope["method"], route, status, elapsed_s)
             log.info(
                 "answered",
@@ -58,3 +60,10 @@ class RequestRecorder:
                     "elapsed_s": round(elapsed_s, 4),
                 },
             )
+
+
+def _route_of(scope: Scope) -> str:
+    """The template of the route that took the request, never its path."""
+    if isinstance(scope.get("endpoint"), StaticFiles):
+        return STATIC
+    return getattr(scope.get("route"), "path", UNMATCHED)

@@ -49,11 +49,12 @@ class ClassifyForm(BaseModel):
 
     file: UploadFile = Field(description="WAV (PCM or float), FLAC, OGG, MP3, AIFF, or a Standard MIDI File.")
     model: Annotated[str | None, Field(max_length=200)] = Field(
-        None, description="A model of `GET /models`; by default the default model."
+        None, description="A model of `GET /models`; by default the default model.", examples=["default"]
     )
     threshold: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
         None,
         description="From which probability on an instrument is present; by default the model's own.",
+        examples=[0.5],
     )
 
 
@@ -63,16 +64,20 @@ class ExplainForm(ClassifyForm):
     instruments: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=200)]] | None, Field(max_length=128)
     ] = Field(
-        None, description="What to explain, found or not; repeatable. By default every instrument found."
+        None,
+        description="What to explain, found or not; repeatable. By default every instrument found.",
+        examples=[["Violin"]],
     )
     concepts: Annotated[int, Field(ge=0, le=MAX_CONCEPTS)] = Field(
-        DEFAULT_CONCEPTS, description="How many concepts per instrument."
+        DEFAULT_CONCEPTS, description="How many concepts per instrument.", examples=[DEFAULT_CONCEPTS]
     )
     start_s: Annotated[Seconds | None, Field(ge=0)] = Field(
-        None, description=f"Where to begin; needed, with `duration_s`, beyond {LONGEST_EXPLAINED_S:g} s."
+        None,
+        description=f"Where to begin; needed, with `duration_s`, beyond {LONGEST_EXPLAINED_S:g} s.",
+        examples=[0.0],
     )
     duration_s: Annotated[Seconds | None, Field(gt=0, le=LONGEST_EXPLAINED_S)] = Field(
-        None, description="How much to explain."
+        None, description="How much to explain.", examples=[5.0]
     )
 
 

@@ -72,6 +72,12 @@ def test_every_route_is_described(operation: dict[str, Any]) -> None:
         assert parameter["description"], parameter["name"]
 
 
+def test_operations_have_short_names_of_their_own() -> None:
+    names = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(names)) == len(names)
+    assert {"classify", "explain", "get_job"} < set(names)
+
+
 def test_every_reference_leads_somewhere() -> None:
     text = json.dumps(DOCUMENT)
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
@@ -92,6 +98,8 @@ def test_form_fields_are_described() -> None:
     }
     assert form["required"] == ["file"]
     assert all(field["description"] for field in form["properties"].values())
+    assert "null" not in json.dumps(form)
+    assert form["properties"]["threshold"]["maximum"] == 1
 
 
 @pytest.mark.parametrize(
