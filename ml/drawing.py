@@ -14,14 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ml.explanation import Spectrogram
 
 WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 8.0, 4.0, 110
+PLOT_AREA = (0.1, 0.13, 0.77, 0.78)  # left, bottom, width, height as shares of the picture
+BAR_AREA = (0.885, 0.13, 0.022, 0.78)
+PNG_COMPRESSION = 3  # of zlib's 1..9: a third of the time of 6 for a tenth more bytes
 N_ROWS = 384  # rows of the log-frequency picture
 TICKS_HZ = (55, 110, 220, 440, 880, 1760, 3520, 7040, 14080)
 SHOWN_RANGE_DB = 80.0
@@ -86,10 +87,8 @@ def draw_spectrogram(spectrogram: Spectrogram, title: str) -> bytes:
     grey = _grey(grid.apply(spectrogram.level_db))
     _show(axes, np.repeat(grey[..., None], 3, axis=2), spectrogram, grid)
     loudest_db = float(spectrogram.level_db.max())
-    bar = figure.colorbar(
-        ScalarMappable(Normalize(loudest_db - SHOWN_RANGE_DB, loudest_db), cmap="gray_r"), ax=axes, pad=0.015
-    )
-    bar.set_label("level (dB)")
+    ramp = np.repeat(np.linspace(1.0, 0.0, 201)[:, None, None], 3, axis=2)  # white to black
+    _bar(figure, ramp, (loudest_db - SHOWN_RANGE_DB, loudest_db), "level (dB)")
     return _png(figure)
 
 
@@ -123,7 +122,11 @@ def draw_map(
     )  # paler, so that colours stand out
     blended = (1.0 - opacity) * grey + opacity * colour
     _show(axes, np.clip(blended, 0.0, 1.0), spectrogram, grid)  # rounding may leave 0..1 by 1e-8
-    _relevance_bar(figure, axes, limit)
+    ramp_strength = np.linspace(-1.0, 1.0, 201)[:, None, None]
+    ramp_opacity = STRONGEST_OPACITY * np.sqrt(np.abs(ramp_strength))
+    ramp_colour = np.where(ramp_strength >= 0.0, FOR_COLOUR, AGAINST_COLOUR)
+    ramp = (1.0 - ramp_opacity) + ramp_opacity * ramp_colour
+    _bar(figure, ramp, (-limit, limit), "relevance (blue: against, red: for)")
     return _png(figure)
 
 
@@ -139,9 +142,9 @@ def _grey(level_db: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _figure(title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DOTS_PER_INCH, layout="constrained")
+    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DOTS_PER_INCH)
     FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    axes = figure.add_axes(PLOT_AREA)
     axes.set_title(title, fontsize=11)
     return figure, axes
 
@@ -156,25 +159,28 @@ def _show(
     ticks_hz = [hz for hz in TICKS_HZ if grid.lowest_hz <= hz <= grid.highest_hz]
     axes.set_yticks([grid.position(hz) for hz in ticks_hz], [f"{hz:,}" for hz in ticks_hz])
     axes.set(xlabel="time (s)", ylabel="frequency (Hz)")
+    axes.tick_params(labelsize=9)
 
 
-def _relevance_bar(figure: Figure, axes: Axes, limit: float) -> None:
-    """A bar from against to for, coloured as the map is on a white ground."""
-    bar_axes = figure.colorbar(ScalarMappable(Normalize(-limit, limit)), ax=axes, pad=0.015).ax
-    strength = np.linspace(-1.0, 1.0, 201)[:, None, None]
-    opacity = STRONGEST_OPACITY * np.sqrt(np.abs(strength))
-    colours = (1.0 - opacity) + opacity * np.where(strength >= 0.0, FOR_COLOUR, AGAINST_COLOUR)
-    bar_axes.clear()
-    bar_axes.imshow(colours, origin="lower", aspect="auto", extent=(0.0, 1.0, -limit, limit))
-    bar_axes.set_xticks([])
-    bar_axes.yaxis.tick_right()
-    bar_axes.yaxis.set_label_position("right")
-    bar_axes.set_ylabel("relevance   (blue: against, red: for)", fontsize=8)
-    bar_axes.tick_params(labelsize=8)
-    bar_axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 2))
+def _bar(figure: Figure, ramp: NDArray[np.floating], ends: tuple[float, float], label: str) -> None:
+    """A scale beside the plot: `ramp` `(n, 1, 3)` from the lower end to the upper."""
+    axes = figure.add_axes(BAR_AREA)
+    axes.imshow(ramp, origin="lower", aspect="auto", extent=(0.0, 1.0, *ends), interpolation="nearest")
+    axes.set_xticks([])
+    axes.yaxis.tick_right()
+    axes.yaxis.set_label_position("right")
+    axes.set_ylabel(label, fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
+    axes.yaxis.get_offset_text().set_fontsize(8)
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": "Timbrescope"})
+    figure.savefig(
+        buffer,
+        format="png",
+        metadata={"Software": "Timbrescope"},
+        pil_kwargs={"compress_level": PNG_COMPRESSION},
+    )
     return buffer.getvalue()
