@@ -91,10 +91,10 @@ def test_the_command_line_and_the_service_give_the_same_numbers(client: httpx.Cl
 
 def test_a_hundred_explanations_in_a_row_are_the_first_one(client: httpx.Client) -> None:
     sound = EXAMPLE.read_bytes()
-    first = ask(client, "/explain", sound, instruments="Trumpet", concepts="1")
+    first = ask(client, "/explain", sound, instruments="Trumpet", concepts="0")
     expected = relevance(client, first["explanations"][0]["map"])
     for _ in range(100):
-        again = ask(client, "/explain", sound, instruments="Trumpet", concepts="1")
+        again = ask(client, "/explain", sound, instruments="Trumpet", concepts="0")
         assert again["instruments"] == first["instruments"]
     np.testing.assert_array_equal(relevance(client, again["explanations"][0]["map"]), expected)
 

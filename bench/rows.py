@@ -1,0 +1,112 @@
+"""The rows of the table: the shipped model, the example clip, the protocol recipe."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from bench.measure import Row, Side
+from ml.artifacts import explanation_artifacts
+from ml.checkpoint import SHIPPED_MODELS
+from ml.classification import listen
+from ml.dataset.shards import ShardContent, ShardPlan, write_shard
+from ml.explanation import explain
+from ml.melspec import MelConfig
+from ml.model import Model, load_model
+from ml.recording import Recording, load_recording
+from ml.relevance.engine import explain_labels
+from ml.synthesis.instantiate import instantiate
+from ml.synthesis.midi_file import stem_messages
+from ml.synthesis.recipe import read_recipe
+from ml.synthesis.render import SAMPLE_RATE_HZ, RenderOptions, render_events
+from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, find_bank
+
+EXAMPLE = Path("examples/trumpet-and-celesta.wav")
+N_DATASET_CLIPS = 12
+TWO, FOUR = ("Trumpet", "Celesta"), ("Trumpet", "Celesta", "Violin", "Piccolo")
+
+
+@functools.cache
+def _model() -> Model:
+    return load_model(SHIPPED_MODELS / "default")
+
+
+@functools.cache
+def _recording() -> Recording:
+    return load_recording(EXAMPLE.read_bytes(), sample_rate_hz=_model().sample_rate_hz)
+
+
+@functools.cache
+def _inputs() -> NDArray[np.float32]:
+    return listen(_model(), _recording()).inputs
+
+
+def _maps(names: tuple[str, ...], n_concepts: int, engine: str) -> Side:
+    labels = [_model().card.labels.index(name) for name in names]
+    return lambda: explain_labels(_model(), _inputs(), labels, n_concepts, engine=engine)
+
+
+def _engines() -> tuple[Side, Side]:
+    return _maps(TWO, 5, "direct"), _maps(TWO, 5, "zennit")
+
+
+def _passes() -> tuple[Side, Side]:
+    data = torch.from_numpy(_inputs()).unsqueeze(1)
+
+    def forward() -> None:
+        with torch.inference_mode():
+            _model().network(data)
+
+    return _maps(TWO, 5, "direct"), forward
+
+
+def _growth() -> tuple[Side, Side]:
+    return _maps(FOUR, 16, "direct"), _maps(FOUR[:1], 1, "direct")
+
+
+def _whole_explanation() -> tuple[Side, Side]:
+    data = EXAMPLE.read_bytes()
+
+    def everything() -> None:
+        recording = load_recording(data, sample_rate_hz=_model().sample_rate_hz)
+        for _ in explanation_artifacts(explain(_model(), recording, instruments=TWO)):
+            pass
+
+    return everything, _maps(TWO, 5, "direct")
+
+
+def _dataset() -> tuple[Side, Side]:
+    recipe = read_recipe(Path("recipes/protocol.yaml")).model_copy(update={"n_clips": N_DATASET_CLIPS})
+    clips = tuple(instantiate(recipe))
+    banks = {DEFAULT_SOUNDFONT: find_bank(DEFAULT_SOUNDFONT)}
+    folder = Path(tempfile.mkdtemp(prefix="timbrescope-bench-"))
+    shard = ShardPlan("bench", "train", clips)
+    n_samples = round(recipe.clip_duration_s * SAMPLE_RATE_HZ)
+
+    def data_set() -> None:
+        write_shard(shard, folder, banks, MelConfig(), ShardContent(audio=False))
+
+    def fluidsynth() -> None:
+        for clip in clips:
+            options = RenderOptions(clip.reverb, clip.chorus)
+            for stem in clip.stems:
+                path = banks[stem.soundfont].file_for(stem.program)
+                render_events(stem_messages(stem), path, n_samples, options)
+
+    return data_set, fluidsynth
+
+
+FASTER, COST = "yardstick / measured", "measured / yardstick"
+
+ROWS = (
+    Row("explain", "2 instruments x 5 concepts, maps", "the same by zennit-crp", FASTER, ">= 6", _engines),
+    Row("passes", "2 instruments x 5 concepts, maps", "one forward pass", COST, "<= 8", _passes),
+    Row("growth", "4 instruments x 16 concepts", "1 instrument x 1 concept", COST, "<= 12", _growth),
+    Row("whole", "decode to artefacts, in process", "the maps alone", COST, "<= 3", _whole_explanation),
+    Row("dataset", "protocol clips to log-mels", "FluidSynth alone", COST, "<= 1.2", _dataset, n_repeats=3),
+)
