@@ -16,7 +16,6 @@ from rich.table import Table
 from bench.measure import Measurement, run
 from bench.rows import ROWS
 
-
 TABLE_WIDTH = 150
 
 

@@ -94,7 +94,8 @@ def explain(
 
     loaded = _load_model(model, device)
     recording = _load_recording(file, loaded)
-    _make_folder(out)
+    if out.exists() and not out.is_dir():
+        raise InvalidRequestError(f"{out} is not a folder.")
     explanation = explain_recording(
         loaded,
         recording,
@@ -105,6 +106,7 @@ def explain(
         duration_s=duration_s,
     )
     result = explanation_result(explanation, lambda name: str(out / name))
+    _make_folder(out)
     for artifact in explanation_artifacts(explanation):
         (out / artifact.name).write_bytes(artifact.data)
     (out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -76,7 +76,7 @@ def test_explain_writes_every_artefact_it_names(tmp_path: Path) -> None:
         (["classify", EXAMPLE, "--threshold", "7"], "threshold 7.0 is outside 0..1"),
         (["classify", EXAMPLE, "--device", "tpu"], "Unknown device 'tpu'"),
         (["explain", EXAMPLE, "--out", "x", "--instrument", "Kazoo"], "does not know 'Kazoo'"),
-        (["explain", EXAMPLE, "--out", "README.md"], "README.md cannot be made"),
+        (["explain", EXAMPLE, "--out", "README.md"], "README.md is not a folder"),
         (["dataset", "nowhere.yaml", "--out", "x"], "nowhere.yaml cannot be read"),
         (["train", "examples", "--out", "build/none"], "no finished data set"),
         (["evaluate", "--seed", "20240501"], "Seed 20240501 is that of the model's training data"),
