@@ -1,11 +1,12 @@
 """Starts the API: one process, until SIGTERM or SIGINT.
 
-Conventions: open requests are given `shutdown_grace_s` to end; event streams are cut then, and browsers
-come back.
+Conventions: once told to stop, those who wait for a job are answered with what there is, event streams end
+(and browsers come back), and every other open request is given `shutdown_grace_s`.
 """
 
 import signal
 import sys
+from types import FrameType
 
 import uvicorn
 
@@ -20,21 +21,32 @@ def main(settings: ServiceSettings) -> None:
     # uvicorn raises the signal that stopped it once more when it has; being told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    uvicorn.Server(configuration(settings)).run()
+    Server(settings).run()
 
 
-def configuration(settings: ServiceSettings) -> uvicorn.Config:
-    """How uvicorn serves the application."""
-    return uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        log_level=settings.log_level.lower(),
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=settings.shutdown_grace_s,
-    )
+class Server(uvicorn.Server):
+    """The application under uvicorn; nobody waits for a job while the server itself is waited for."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._app = create_app(settings)
+        super().__init__(
+            uvicorn.Config(
+                self._app,
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                log_level=settings.log_level.lower(),
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=settings.shutdown_grace_s,
+            )
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Called by a signal that asks to stop."""
+        super().handle_exit(sig, frame)
+        if self.started:
+            self._app.state.services.feed.stop()
 
 
 if __name__ == "__main__":

@@ -12,5 +12,5 @@ class ServiceSettings(SharedSettings):
     port: int = Field(8000, ge=0, le=65_535, description="Port that the API listens on.")
     admin_key: SecretStr | None = Field(None, description="The first admin key.")
     shutdown_grace_s: PositiveInt = Field(
-        5, description="How long open requests may go on once the API was told to stop."
+        3, description="How long open requests may go on once the API was told to stop."
     )

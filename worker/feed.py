@@ -41,6 +41,11 @@ class Feed:
 
     def __init__(self, redis_url: str) -> None:
         self._redis: redis.asyncio.Redis = connect_async(redis_url, longest_block_s=BLOCK_S)
+        self._stopping = False
+
+    def stop(self) -> None:
+        """Ends all following and waiting within `BLOCK_S`, as if nothing more were to come."""
+        self._stopping = True
 
     async def close(self) -> None:
         """Gives up the connections."""
@@ -49,7 +54,7 @@ class Feed:
     async def follow(self, job_id: str, queue: QueueName, after: str = FROM_START) -> AsyncIterator[JobEvent]:
         """Every event later than the entry `after`, as they come, up to the job's end."""
         last: JobEvent | None = None
-        while True:
+        while not self._stopping:
             events = await self._read(job_id, after)
             for event in events:
                 position = await self._position(job_id, queue) if event.status is JobStatus.QUEUED else None
@@ -69,13 +74,13 @@ class Feed:
                     yield last
 
     async def ended(self, job_id: str, timeout_s: float) -> bool:
-        """Waits for the job to end; False when it did not in time, or is gone.
+        """Waits for the job to end; False when it did not in time, is gone, or waiting was stopped.
 
         A deadline between reads and not `asyncio.timeout`, because redis-py loses a cancellation that arrives
         at the wrong moment, after which the wait would go on for ever.
         """
         deadline, after = time.monotonic() + timeout_s, FROM_START
-        while True:
+        while not self._stopping:
             left_s = deadline - time.monotonic()
             events = await self._read(job_id, after, min(BLOCK_S, max(left_s, _SHORTEST_BLOCK_S)))
             if events:
@@ -84,6 +89,7 @@ class Feed:
                     return True
             elif left_s <= 0 or not await self._redis.exists(keys.record(job_id)):
                 return False
+        return False
 
     async def last_entry(self, job_id: str) -> str | None:
         """The id of the newest entry of a job's stream."""

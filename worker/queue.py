@@ -34,7 +34,14 @@ def celery_app(settings: SharedSettings) -> Celery:
         task_retry_on_worker_lost=True,
         # No soft limit: an exception out of nowhere would leave a network's hooks registered behind it.
         task_time_limit=settings.task_time_limit_s,
-        task_publish_retry=False,
+        # Once more, at once, on a fresh connection: the kept one may have died with an earlier Redis.
+        task_publish_retry=True,
+        task_publish_retry_policy={
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0,
+            "interval_max": 0,
+        },
         worker_prefetch_multiplier=1,
         worker_pool="prefork",
         worker_pool_start_method="spawn",

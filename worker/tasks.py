@@ -8,6 +8,7 @@ time limit is killed by Celery; the parent then ends the job in its place.
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -36,7 +37,7 @@ log = logging.getLogger(__name__)
 
 # The settings travel to the pool's processes within Celery's own configuration, under this name.
 SETTINGS_KEY = "timbrescope_settings"
-# How often a worker asks Redis again before it gives an attempt up, and when the job is then tried again.
+# How often a worker asks Redis again before it gives something up, and after how long it is tried again.
 PATIENCE = 8
 RETRY_AFTER_S = 5
 
@@ -89,7 +90,17 @@ def prepare_process(sender: str, **_: object) -> None:
 
     here = workplace()
     warm_up(here.host.model(here.settings.default_model))
-    Catalog(here.redis).announce(sender, announcements(here.settings))
+    while not _announced(sender, here):
+        time.sleep(RETRY_AFTER_S)
+
+
+def _announced(worker: str, here: Workplace) -> bool:
+    try:
+        Catalog(here.redis).announce(worker, announcements(here.settings))
+    except UNAVAILABLE as error:
+        log.warning("could not announce the models", extra={"error": str(error)})
+        return False
+    return True
 
 
 @shared_task(bind=True, name=TASK_OF[JobKind.CLASSIFY], default_retry_delay=0)

@@ -138,15 +138,17 @@ class Stack:
 
     redis_url: str
     url: str
+    redis: Process
     worker: Process
     api: Process
     settings: Mapping[str, str]
     folder: Path
     client: httpx.Client = field(repr=False)
 
-    def kill_worker(self) -> None:
-        """Kills the worker of this moment, which need not be the first."""
-        self.worker.kill()
+    def kill_all(self) -> None:
+        """Kills the processes of this moment, which need not be the first ones."""
+        for process in (self.api, self.worker, self.redis):
+            process.kill()
 
     def wait_until_ready(self) -> None:
         """Until a worker has its model loaded."""
@@ -173,11 +175,11 @@ def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
         api, url = start_api(folder, chosen)
         cleanup.callback(api.kill)
         client = cleanup.enter_context(httpx.Client(base_url=url, timeout=90.0))
-        stack = Stack(redis_url, url, worker, api, chosen, folder, client)
-        cleanup.callback(stack.kill_worker)
+        stack = Stack(redis_url, url, redis_process, worker, api, chosen, folder, client)
+        cleanup.callback(stack.kill_all)
         stack.wait_until_ready()
         yield stack
-        for process in (stack.api, stack.worker, redis_process):
+        for process in (stack.api, stack.worker, stack.redis):
             assert process.stop() == 0, process.text()
 
 

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from tests.integration import sounds
-from tests.integration.processes import Stack, running_stack, start_worker, wait_until
+from tests.integration.processes import Stack, running_stack, start_redis, start_worker, wait_until
 from worker.jobs import Job, JobStatus
 from worker.store import JobStore, Lifetimes
 
@@ -156,6 +156,22 @@ def test_stopping_lets_the_running_job_finish(one_process: Stack, watch: Watcher
     assert httpx.get(f"{one_process.url}/health/ready").status_code == 503
     one_process.worker = start_worker(one_process.folder, one_process.settings)
     one_process.wait_until_ready()
+
+
+def test_redis_that_goes_and_comes_back_is_found_again(one_process: Stack, watch: Watcher) -> None:
+    watch.wait_for(watch.post_short(), JobStatus.SUCCEEDED)
+    one_process.redis.stop()
+    wav = sounds.audio_file(sounds.tone(1.0))
+    for answer in (
+        watch.client.get("/health/ready"),
+        watch.client.get("/jobs"),
+        watch.client.post("/classify", files={"file": ("x", wav)}),
+    ):
+        assert (answer.status_code, answer.json()["type"]) == (503, "/problems/store-unavailable")
+    one_process.redis, _ = start_redis(one_process.folder)
+    one_process.wait_until_ready()
+    answer = watch.client.post("/classify", files={"file": ("x", wav)}, headers={"Prefer": "wait=30"})
+    assert answer.status_code == 200
 
 
 def _kill_pool(stack: Stack) -> None:

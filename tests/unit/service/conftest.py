@@ -7,10 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from redis import Redis
 
-from service.run import configuration
+from service.run import Server
 from service.settings import ServiceSettings
 from worker.catalog import Catalog, model_from_card
 from worker.store import JobStore, Lifetimes
@@ -29,7 +28,7 @@ StartApi = Callable[..., httpx.Client]
 @contextmanager
 def serving(settings: ServiceSettings) -> Iterator[str]:
     """The API in a thread of this process; yields its URL."""
-    server = uvicorn.Server(configuration(settings))
+    server = Server(settings)
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
