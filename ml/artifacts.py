@@ -105,6 +105,8 @@ def explanation_artifacts(
         certainty = f"probability {instrument.probability:.2f}"
         title = f"{instrument.instrument}: evidence for (red) and against (blue), {certainty}"
         yield from _map_files(map_name(instrument), instrument.relevance_map, spectrogram, title, scale)
+        for part, sound in (("kept", instrument.audible.kept), ("removed", instrument.audible.removed)):
+            yield Artifact(evidence_name(instrument, part), WAV, _pcm_wav(sound))
         for concept in instrument.concepts:
             step()
             title = (
@@ -128,11 +130,20 @@ def concept_name(instrument: InstrumentExplanation, concept: ConceptExplanation)
     return f"{part}-{slug_of(instrument.instrument)}"
 
 
+def evidence_name(instrument: InstrumentExplanation, part: str) -> str:
+    """Name of the sound that was ``"kept"`` as an instrument's evidence, or ``"removed"`` with it."""
+    return f"{part}-{slug_of(instrument.instrument)}.wav"
+
+
 def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[str, object]:
     return {
         "instrument": instrument.instrument,
         "probability": instrument.probability,
         "map": _links(map_name(instrument), href),
+        "evidence": {
+            "kept_wav": href(evidence_name(instrument, "kept")),
+            "removed_wav": href(evidence_name(instrument, "removed")),
+        },
         "concepts": [
             {
                 "layer": concept.layer,
@@ -144,7 +155,11 @@ def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[st
             }
             for concept in instrument.concepts
         ],
-        "quality": {"conservation": asdict(instrument.conservation)},
+        "quality": {
+            "conservation": asdict(instrument.conservation),
+            "probability_kept": instrument.audible.probability_kept,
+            "probability_removed": instrument.audible.probability_removed,
+        },
     }
 
 
@@ -175,4 +190,12 @@ def _npz(key: str, values: NDArray[np.float32], spectrogram: Spectrogram) -> byt
 def _wav(recording: Recording) -> bytes:
     buffer = io.BytesIO()
     wavfile.write(buffer, recording.sample_rate_hz, recording.samples)  # libsndfile would add the time of day
+    return buffer.getvalue()
+
+
+def _pcm_wav(recording: Recording) -> bytes:
+    """16-bit WAV: half the size, and nobody hears the difference."""
+    buffer = io.BytesIO()
+    samples = np.round(np.clip(recording.samples, -1.0, 1.0) * 32_767.0).astype(np.int16)
+    wavfile.write(buffer, recording.sample_rate_hz, samples)
     return buffer.getvalue()

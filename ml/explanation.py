@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.audible import AudibleEvidence, make_audible
 from ml.classification import (
     Classification,
     InstrumentScore,
@@ -104,6 +105,7 @@ class InstrumentExplanation:
     relevance_map: NDArray[np.float32]
     concepts: tuple[ConceptExplanation, ...]
     conservation: Conservation
+    audible: AudibleEvidence
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ def explain(
     labels = [model.card.labels.index(score.instrument) for score in ordered]
     evidence = explain_labels(model, sounding.inputs, labels, n_concepts, engine=engine, on_map=on_map)
     explained = tuple(
-        _explanation_of(model, score, label_evidence, sounding)
+        _explanation_of(model, score, label_evidence, sounding, part)
         for score, label_evidence in zip(ordered, evidence, strict=True)
     )
     times_s = model.mel.times_s(heard.levels_db.shape[1]) + np.float32(part.start_s)
@@ -243,7 +245,7 @@ class _Sounding:
 
 
 def _explanation_of(
-    model: Model, score: InstrumentScore, evidence: Evidence, sounding: _Sounding
+    model: Model, score: InstrumentScore, evidence: Evidence, sounding: _Sounding, part: Recording
 ) -> InstrumentExplanation:
     if sounding.indices:
         channel_relevance = evidence.channels.mean(axis=0)  # (n_channels,)
@@ -268,6 +270,7 @@ def _explanation_of(
         relevance_map,
         tuple(concepts),
         _conservation(evidence, relevance_map, concepts),
+        make_audible(model, part, relevance_map, score.instrument),
     )
 
 

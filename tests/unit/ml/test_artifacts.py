@@ -47,7 +47,8 @@ def test_the_result_has_the_contracts_shape(explanation: Explanation) -> None:
     assert result.keys() >= {"instruments", "timeline", "spectrogram", "explanations"}
     assert classification_result(explanation.classification).items() <= result.items()
     first = result["explanations"][0]  # type: ignore[index]
-    assert first.keys() == {"instrument", "probability", "map", "concepts", "quality"}
+    assert first.keys() == {"instrument", "probability", "map", "evidence", "concepts", "quality"}
+    assert first["evidence"].keys() == {"kept_wav", "removed_wav"}
     assert first["map"].keys() == {"png", "npz"}
     concept, remainder = first["concepts"][0], first["concepts"][-1]
     assert concept.keys() == {"layer", "channel", "remainder", "relevance", "share", "map"}
