@@ -26,7 +26,7 @@ from ml.classification import (
 )
 from ml.errors import InvalidRequestError, RangeRequiredError, UnknownInstrumentError
 from ml.model import Model
-from ml.recording import Recording
+from ml.recording import RELEASE_S, Recording
 from ml.relevance.engine import choose_engine, explain_labels
 from ml.relevance.evidence import Evidence
 from ml.windows import merge_windows
@@ -215,8 +215,8 @@ def asked_part(recording: Recording, start_s: float | None, duration_s: float | 
 
 
 def check_range_given(recording_duration_s: float, start_s: float | None, duration_s: float | None) -> None:
-    """Refuse to explain more than 60 s at once."""
-    if recording_duration_s > LONGEST_WHOLE_S and (start_s is None or duration_s is None):
+    """Refuse to explain more than 60 s at once (and the release that a rendering adds to MIDI)."""
+    if recording_duration_s > LONGEST_WHOLE_S + RELEASE_S and (start_s is None or duration_s is None):
         raise RangeRequiredError(
             f"{recording_duration_s:.1f} s are too long to explain at once: name a part of at most "
             f"{LONGEST_WHOLE_S:g} s with start_s and duration_s.",

@@ -65,35 +65,47 @@ CLASSIFY_RESULT: dict[str, Any] = {
 
 EXPLAIN_RESULT: dict[str, Any] = {
     **CLASSIFY_RESULT,
+    "audio": {"wav": f"{_ARTIFACTS}/audio.wav"},
     "spectrogram": {"png": f"{_ARTIFACTS}/spectrogram.png", "npz": f"{_ARTIFACTS}/spectrogram.npz"},
+    "engine": "direct",
     "explanations": [
         {
             "instrument": "Violin",
             "probability": 0.97,
             "map": {"png": f"{_ARTIFACTS}/map-violin.png", "npz": f"{_ARTIFACTS}/map-violin.npz"},
+            "evidence": {
+                "kept_wav": f"{_ARTIFACTS}/kept-violin.wav",
+                "removed_wav": f"{_ARTIFACTS}/removed-violin.wav",
+            },
             "concepts": [
                 {
-                    "layer": "conv4",
+                    "layer": "features.conv5",
                     "channel": 17,
+                    "remainder": False,
                     "relevance": 0.31,
                     "share": 0.22,
                     "map": {
-                        "png": f"{_ARTIFACTS}/concept-violin-17.png",
-                        "npz": f"{_ARTIFACTS}/concept-violin-17.npz",
+                        "png": f"{_ARTIFACTS}/concept-017-violin.png",
+                        "npz": f"{_ARTIFACTS}/concept-017-violin.npz",
                     },
                 },
                 {
-                    "layer": "conv4",
+                    "layer": "features.conv5",
                     "channel": None,
+                    "remainder": True,
                     "relevance": 1.1,
                     "share": 0.78,
                     "map": {
-                        "png": f"{_ARTIFACTS}/concept-violin-rest.png",
-                        "npz": f"{_ARTIFACTS}/concept-violin-rest.npz",
+                        "png": f"{_ARTIFACTS}/remainder-violin.png",
+                        "npz": f"{_ARTIFACTS}/remainder-violin.npz",
                     },
                 },
             ],
-            "quality": {},
+            "quality": {
+                "conservation": {"logit": 1.41, "relevance": 1.1, "gap": 0.22, "concept_error": 2.1e-7},
+                "probability_kept": 0.93,
+                "probability_removed": 0.31,
+            },
         }
     ],
 }

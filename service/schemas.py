@@ -88,13 +88,38 @@ class ImageAndNumbers(Open):
     npz: str
 
 
+class EvidenceSounds(Open):
+    """The recording through a mask made from the map, and what the mask leaves, both as loud as it."""
+
+    kept_wav: str
+    removed_wav: str
+
+
+class ConservationDocument(Open):
+    """How much of the logit reached the input, on average over the windows."""
+
+    logit: float = Field(description="What relevance started from.")
+    relevance: float = Field(description="The sum of the map: what arrived.")
+    gap: float = Field(description="(logit - relevance) / |logit|: absorbed if positive, made if negative.")
+    concept_error: float = Field(description="Deviation of concepts and remainder from the map, relative.")
+
+
+class QualityDocument(Open):
+    """How far to trust a map."""
+
+    conservation: ConservationDocument
+    probability_kept: float = Field(ge=0, le=1, description="The model's probability on `kept_wav`.")
+    probability_removed: float = Field(ge=0, le=1, description="The model's probability on `removed_wav`.")
+
+
 class ConceptDocument(Open):
     """What one channel of the network contributes; the last entry states the remainder of all others."""
 
     layer: str
     channel: int | None = Field(description="null for the remainder.")
+    remainder: bool = Field(description="Whether this is all that the other entries leave.")
     relevance: float = Field(description="Signed; positive speaks for the instrument.")
-    share: float
+    share: float = Field(description="Signed part of the relevance of all channels, each by its magnitude.")
     map: ImageAndNumbers
 
 
@@ -104,14 +129,23 @@ class InstrumentExplanation(Open):
     instrument: str
     probability: float = Field(ge=0, le=1)
     map: ImageAndNumbers = Field(description="Signed relevance over frequency and time.")
+    evidence: EvidenceSounds
     concepts: list[ConceptDocument]
-    quality: dict[str, Any] = Field(default_factory=dict, description="Figures on how far to trust the map.")
+    quality: QualityDocument
+
+
+class SoundLink(Open):
+    """Where the sound that was analysed is found."""
+
+    wav: str
 
 
 class ExplainResult(ClassifyResult):
     """The classification, and the evidence for each instrument."""
 
+    audio: SoundLink
     spectrogram: ImageAndNumbers
+    engine: str = Field(description="What computed the maps: direct, or zennit.")
     explanations: list[InstrumentExplanation]
 
 

@@ -7,7 +7,7 @@ value is meant, are refused, so that a misspelt name does not silently do nothin
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from fastapi import Request, UploadFile
 from fastapi.routing import APIRoute
@@ -78,6 +78,12 @@ class ExplainForm(ClassifyForm):
     )
     duration_s: Annotated[Seconds | None, Field(gt=0, le=LONGEST_EXPLAINED_S)] = Field(
         None, description="How much to explain.", examples=[5.0]
+    )
+    engine: Literal["direct", "zennit"] | None = Field(
+        None,
+        description="What computes the maps: our own engine, or zennit-crp, slower, with the same numbers. "
+        "By default the direct one where it covers the model's network.",
+        examples=["direct"],
     )
 
 

@@ -85,6 +85,9 @@ def explain(
     concepts: Annotated[int, typer.Option(help="How many concepts to show per instrument.")] = 5,
     start_s: Annotated[float | None, typer.Option(help="Where the part to explain begins.")] = None,
     duration_s: Annotated[float | None, typer.Option(help="How long the part to explain is.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="direct or zennit; default: direct where it covers the network.")
+    ] = None,
     as_json: _JsonOption = False,
     device: _DeviceOption = "auto",
 ) -> None:
@@ -104,6 +107,7 @@ def explain(
         threshold=threshold,
         start_s=start_s,
         duration_s=duration_s,
+        engine=engine,
     )
     result = explanation_result(explanation, lambda name: str(out / name))
     _make_folder(out)

@@ -109,6 +109,7 @@ class Parameters:
     n_concepts: int = DEFAULT_CONCEPTS
     start_s: float | None = None
     duration_s: float | None = None
+    engine: str | None = None
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ def explain_job(job: Job, attempt: Attempt, host: ModelHost, settings: WorkerSet
         threshold=asked.threshold,
         start_s=asked.start_s,
         duration_s=asked.duration_s,
+        engine=asked.engine,
         on_progress=attempt.progress,
     )
     _keep(attempt, artifacts.explanation_artifacts(explanation, on_progress=attempt.progress))

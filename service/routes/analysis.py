@@ -103,6 +103,7 @@ async def explain(
         n_concepts=form.concepts,
         start_s=form.start_s,
         duration_s=form.duration_s,
+        engine=form.engine,
     )
     return await _analyse(services, JobKind.EXPLAIN, form, parameters, prefer)
 

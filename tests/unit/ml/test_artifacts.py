@@ -15,6 +15,7 @@ from ml.artifacts import Artifact, classification_result, explanation_artifacts,
 from ml.drawing import LogFrequencyGrid, draw_map, draw_spectrogram
 from ml.explanation import Explanation, Spectrogram
 from ml.melspec import MelConfig
+from service.examples import EXPLAIN_RESULT
 
 MEL = MelConfig()
 
@@ -54,6 +55,19 @@ def test_the_result_has_the_contracts_shape(explanation: Explanation) -> None:
     assert concept.keys() == {"layer", "channel", "remainder", "relevance", "share", "map"}
     assert (concept["remainder"], remainder["remainder"], remainder["channel"]) == (False, True, None)
     assert first["quality"]["conservation"].keys() == {"logit", "relevance", "gap", "concept_error"}
+
+
+def keys_of(value: object) -> object:
+    """The shape of a JSON value: the keys of objects, and of the first and last entry of lists."""
+    if isinstance(value, dict):
+        return {key: keys_of(entry) for key, entry in value.items() if key != "probabilities"}
+    if isinstance(value, list | tuple):
+        return [keys_of(value[0]), keys_of(value[-1])] if value else []
+    return None
+
+
+def test_the_api_description_shows_this_very_shape(explanation: Explanation) -> None:
+    assert keys_of(explanation_result(explanation, lambda name: name)) == keys_of(EXPLAIN_RESULT)
 
 
 def test_arrays_hold_maps_with_their_axes(explanation: Explanation, artifacts: dict[str, Artifact]) -> None:

@@ -95,6 +95,7 @@ def test_form_fields_are_described() -> None:
         "concepts",
         "start_s",
         "duration_s",
+        "engine",
     }
     assert form["required"] == ["file"]
     assert all(field["description"] for field in form["properties"].values())
