@@ -60,9 +60,9 @@ def api(host: Host = None, port: Port = None) -> None:
     from service.settings import ServiceSettings
 
     settings = load(ServiceSettings, host=host, port=port)
-    from service import run
+    from service.run import main
 
-    run.main(settings)
+    main(settings)
 
 
 def worker(
@@ -72,11 +72,11 @@ def worker(
     ] = False,
 ) -> None:
     """Start a worker alone; any number of them, on any machines, may share one Redis."""
-    from worker import run
+    from worker.run import main
     from worker.settings import WorkerSettings
 
     settings = load(WorkerSettings, concurrency=concurrency)
-    raise typer.Exit(_look_for_worker(settings.redis_url) if check else run.main(settings))
+    raise typer.Exit(_look_for_worker(settings.redis_url) if check else main(settings))
 
 
 def _look_for_worker(redis_url: str) -> int:
