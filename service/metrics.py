@@ -91,6 +91,6 @@ class _JobCollector(Collector):
         return family
 
     def _workers(self) -> Metric:
-        family = GaugeMetricFamily("timbrescope_workers", "Workers that are there.")
+        family = GaugeMetricFamily("timbrescope_workers", "Worker processes that are ready.")
         family.add_metric([], len(self._catalog.workers()))
         return family

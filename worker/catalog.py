@@ -1,9 +1,9 @@
 """The models that can be asked for, announced in Redis by the workers that serve them.
 
-Conventions: the API has no model folder; it knows the cards that workers announce. A worker renews its
-announcement every `HEARTBEAT_S`, from the moment that one of its processes is ready; after `PRESENCE_S`
-without renewal it counts as gone. While any worker is there, the models are those that the present ones
-serve; while none is (a restart, say), those announced last, so that requests can wait in the queue.
+Conventions: the API has no model folder; it knows the cards that workers announce. Each pool process of a
+worker announces itself every `HEARTBEAT_S` (`worker.presence`); after `PRESENCE_S` of silence it counts
+as gone. While any is there, the models are those that the present ones serve; while none is (a restart,
+say), those announced last, so that requests can wait in the queue.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ class PublishedModel:
 
 @dataclass(frozen=True)
 class WorkerPresence:
-    """A worker that is there, and the models that it serves."""
+    """A worker's process that is there, and the models that it serves."""
 
     name: str
     models: tuple[str, ...]
@@ -64,24 +64,28 @@ class Catalog:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._announced: set[str] = set()
 
     def announce(self, worker: str, models: Sequence[PublishedModel]) -> None:
-        """A worker's process says that it is ready."""
-        self._publish(worker, models, create=True)
-
-    def renew(self, worker: str, models: Sequence[PublishedModel]) -> None:
-        """A worker says what it has, again and again, and that it is there if a process of it ever said
-        so.
-        """
-        self._publish(worker, models, create=worker in self._announced)
+        """A worker's process says, again and again, that it is ready and what it serves."""
+        presence = WorkerPresence(worker, tuple(model.id for model in models))
+        with self._redis.pipeline(transaction=True) as pipe:
+            for model in models:
+                pipe.hset(keys.MODELS, model.id, cast(str, _MODELS.dump_json(model)))
+            pipe.set(keys.worker(worker), _PRESENCE.dump_json(presence), px=round(PRESENCE_S * 1000))
+            pipe.execute()
 
     def withdraw(self, worker: str) -> None:
-        """A worker says that it stops."""
+        """A worker's process says that it stops."""
         self._redis.delete(keys.worker(worker))
 
+    def withdraw_all(self, prefix: str) -> None:
+        """Takes back the announcements of all processes whose names begin like this."""
+        for presence in self.workers():
+            if presence.name.startswith(prefix):
+                self.withdraw(presence.name)
+
     def workers(self) -> tuple[WorkerPresence, ...]:
-        """The workers that are there."""
+        """The processes of workers that are there and ready."""
         names = list(self._redis.scan_iter(keys.WORKERS))
         found = cast(list[bytes | None], self._redis.mget(names)) if names else []
         return tuple(_PRESENCE.validate_json(presence) for presence in found if presence is not None)
@@ -120,14 +124,3 @@ class Catalog:
             f"There is no model {model_id[:100]!r}.",
             extra={"unknown": model_id, "available": [model.id for model in models]},
         )
-
-    def _publish(self, worker: str, models: Sequence[PublishedModel], *, create: bool) -> None:
-        presence = WorkerPresence(worker, tuple(model.id for model in models))
-        lifetime_ms = round(PRESENCE_S * 1000)
-        with self._redis.pipeline(transaction=True) as pipe:
-            for model in models:
-                pipe.hset(keys.MODELS, model.id, cast(str, _MODELS.dump_json(model)))
-            pipe.set(keys.worker(worker), _PRESENCE.dump_json(presence), px=lifetime_ms, xx=not create)
-            *_, present = pipe.execute()
-        if present:
-            self._announced.add(worker)

@@ -1,7 +1,7 @@
 """Starts a worker: a parent process that takes messages, and a pool of processes that compute.
 
-Conventions: SIGTERM lets running jobs finish, then ends everything; SIGQUIT ends them at once and gives
-their jobs back to the queue. The pool's processes die with their parent.
+Conventions: SIGTERM lets running jobs finish, then ends everything; SIGQUIT ends them at once and gives their
+jobs back to the queue. The pool's processes die with their parent.
 """
 
 import os
@@ -11,9 +11,12 @@ import warnings
 
 from celery.exceptions import SecurityWarning
 
-from worker.application import limit_threads, worker_app
+from worker.application import worker_app
+from worker.catalog import Catalog
+from worker.connection import UNAVAILABLE, connect
 from worker.host import announcements
 from worker.logs import configure_logging
+from worker.presence import names_of_worker
 from worker.settings import WorkerSettings
 
 
@@ -26,8 +29,7 @@ def main(settings: WorkerSettings) -> int:
         At once, when this machine has no models to serve or a model's card is damaged.
     """
     configure_logging(settings.log_level)
-    # Celery warns of every worker that runs as root, for messages could carry code; ours are JSON and
-    # carry ids.
+    # Celery warns of every worker that runs as root, for messages could carry code; ours are JSON with ids.
     warnings.simplefilter("ignore", SecurityWarning)
     announcements(settings)
     limit_threads(settings.threads)
@@ -41,8 +43,25 @@ def main(settings: WorkerSettings) -> int:
         without_mingle=True,
         without_heartbeat=True,
     )
-    worker.start()
+    try:
+        worker.start()
+    finally:
+        withdraw(settings)
     return int(worker.exitcode or 0)
+
+
+def limit_threads(threads: int) -> None:
+    """Holds the numeric libraries of processes yet to be started to this many threads each."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(threads)
+
+
+def withdraw(settings: WorkerSettings) -> None:
+    """Takes back the announcements of processes that were ended in haste and could not do so themselves."""
+    try:
+        Catalog(connect(settings.redis_url)).withdraw_all(names_of_worker(os.getpid()))
+    except UNAVAILABLE:
+        return  # they lapse by themselves
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ time limit is killed by Celery; the parent then ends the job in its place.
 """
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +15,7 @@ from functools import cache
 from billiard.exceptions import WorkerLostError as ProcessDied
 from celery import Task, current_app, shared_task
 from celery.exceptions import TimeLimitExceeded
-from celery.signals import setup_logging, task_failure, worker_process_init
+from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
 from redis import Redis
 
 from ml.errors import TimbrescopeError
@@ -28,6 +27,7 @@ from worker.errors import IllegalTransitionError, TimeLimitError, WorkerLostErro
 from worker.host import ModelHost, announcements
 from worker.jobs import Job, JobKind
 from worker.logs import configure_logging
+from worker.presence import Presence, process_name
 from worker.problems import problem_of
 from worker.queue import TASK_OF
 from worker.settings import WorkerSettings
@@ -49,6 +49,7 @@ class Workplace:
     settings: WorkerSettings
     redis: Redis
     host: ModelHost
+    presence: Presence
 
     @property
     def store(self) -> JobStore:
@@ -60,7 +61,9 @@ class Workplace:
 def workplace() -> Workplace:
     """This process's workplace, with the default model loaded."""
     settings = worker_settings()
-    return Workplace(settings, connect(settings.redis_url, patience=PATIENCE), ModelHost(settings))
+    host = ModelHost(settings)
+    presence = Presence(Catalog(connect(settings.redis_url)), process_name(), announcements(settings))
+    return Workplace(settings, connect(settings.redis_url, patience=PATIENCE), host, presence)
 
 
 def worker_settings() -> WorkerSettings:
@@ -82,25 +85,20 @@ def log_as_everywhere(loglevel: int, **_: object) -> None:
 
 
 @worker_process_init.connect(weak=False)
-def prepare_process(sender: str, **_: object) -> None:
-    """Loads the default model and tries it out before the first job comes, then says that the worker is
-    there.
-    """
+def prepare_process(**_: object) -> None:
+    """Loads the default model and tries it out before the first job comes, then says that it is ready."""
     from worker.work import warm_up
 
     here = workplace()
     warm_up(here.host.model(here.settings.default_model))
-    while not _announced(sender, here):
-        time.sleep(RETRY_AFTER_S)
+    here.presence.start()
 
 
-def _announced(worker: str, here: Workplace) -> bool:
-    try:
-        Catalog(here.redis).announce(worker, announcements(here.settings))
-    except UNAVAILABLE as error:
-        log.warning("could not announce the models", extra={"error": str(error)})
-        return False
-    return True
+@worker_process_shutdown.connect(weak=False)
+def leave_process(**_: object) -> None:
+    """Says that this process is no longer there, if it ever was ready."""
+    if workplace.cache_info().currsize:
+        workplace().presence.stop()
 
 
 @shared_task(bind=True, name=TASK_OF[JobKind.CLASSIFY], default_retry_delay=0)

@@ -1,10 +1,12 @@
 """The models that workers announce."""
 
+import time
+
 import pytest
 from redis import Redis
 
 from ml.errors import UnknownInstrumentError, UnknownModelError
-from worker import keys
+from worker import keys, presence
 from worker.catalog import Catalog, PublishedModel, model_from_card
 from worker.errors import NoWorkerError
 
@@ -59,15 +61,31 @@ def test_models_outlast_a_restart(catalog: Catalog) -> None:
     assert [each.id for each in catalog.models()] == ["default"]
 
 
-def test_presence_needs_a_process_that_is_ready(redis: Redis, catalog: Catalog) -> None:
-    parent = Catalog(redis)
-    parent.renew("one", [model("default")])
-    assert parent.workers() == ()
-    catalog.announce("one", [model("default")])
-    parent.renew("one", [model("default")])
-    redis.delete(keys.worker("one"))  # Redis was emptied, or away for long
-    parent.renew("one", [model("default")])
-    assert [worker.name for worker in parent.workers()] == ["one"]
+def test_a_workers_processes_are_withdrawn_together(catalog: Catalog) -> None:
+    for name in ("host/1/2", "host/1/3", "host/11/4"):
+        catalog.announce(name, [model("default")])
+    catalog.withdraw_all("host/1/")
+    assert [worker.name for worker in catalog.workers()] == ["host/11/4"]
+
+
+def test_a_process_announces_itself_until_it_stops(
+    redis: Redis, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "HEARTBEAT_S", 0.02)
+    process = presence.Presence(catalog, presence.process_name(), [model("default")])
+    process.start()
+    for _ in range(2):
+        deadline = time.monotonic() + 5.0
+        while not catalog.workers():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        redis.flushall()  # as a Redis does that keeps nothing and is started anew
+    process.stop()
+    assert catalog.workers() == ()
+
+
+def test_a_process_that_never_was_ready_can_be_stopped(catalog: Catalog) -> None:
+    presence.Presence(catalog, "one", []).stop()
 
 
 def test_a_worker_that_falls_silent_is_gone(redis: Redis, catalog: Catalog) -> None:
