@@ -190,6 +190,8 @@ def test_a_redis_that_is_there_is_used(start: Callable[..., Service], redis_url:
     assert not any("redis-server" in line for line in service.processes().values())
     assert "Admin key" not in service.said()
     assert not (service.state_dir / "admin-key").exists()
+    check = [sys.executable, "-m", "timbrescope", "worker", "--check"]  # the container's health check
+    assert subprocess.run(check, env=service.environment, timeout=60, check=False).returncode == 0
     assert service.end(signal.SIGTERM) == 0
     assert service.left() == {}
 
