@@ -1,0 +1,269 @@
+"""The README is true where that shows without running it: settings, options, calls, figures, links."""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+import worker.errors
+from ml.checkpoint import SHIPPED_MODELS, read_card
+from ml.errors import (
+    InvalidRequestError,
+    RangeRequiredError,
+    SystemDependencyError,
+    TimbrescopeError,
+    UnknownInstrumentError,
+    UnknownModelError,
+)
+from ml.media import InvalidMediaError, MediaError, MediaTooLargeError
+from ml.networks.registry import build_network
+from ml.relevance.engine import UnknownEngineError
+from service.app import create_app
+from service.settings import ServiceSettings
+from service.uploads import ExplainForm
+from tests.readme import COMMAND_LANGUAGES, ROOT, Block, blocks, readme
+from timbrescope.cli import app
+from worker.problems import problem_of
+from worker.settings import SharedSettings, WorkerSettings
+
+PREFIX = "TIMBRESCOPE_"
+# Variables that no settings class reads, and the file that does.
+OTHER_VARIABLES = {
+    "TIMBRESCOPE_SOUNDFONT_PATH": "ml/synthesis/soundfonts.py",
+    "TIMBRESCOPE_PUBLISH": "docker-compose.yml",
+    "TIMBRESCOPE_REDIS_MEMORY": "docker-compose.yml",
+}
+# What a default that depends on the machine is called.
+MACHINE_DEFAULTS = {
+    "state_dir": "`~/.local/state/timbrescope`",
+    "models_dir": "`ml/checkpoints`",
+    "concurrency": "2, or 1 on one core",
+}
+MARKERS = ("run: shell", "run: service", "long", "by hand")
+PACKAGES = ("bench", "ml", "service", "timbrescope", "worker")
+
+
+def test_every_block_of_commands_says_whether_it_is_run() -> None:
+    unmarked = [
+        block.line
+        for block in blocks()
+        if block.language in COMMAND_LANGUAGES and block.marker not in MARKERS
+    ]
+    assert unmarked == []
+    assert [block.line for block in blocks() if not block.language] == []
+
+
+def test_the_table_of_settings_is_that_of_the_settings() -> None:
+    assert settings_table() in readme()
+
+
+def test_only_variables_that_exist_are_named() -> None:
+    known = {f"{PREFIX}{name}".upper() for kind in _SETTINGS for name in kind.model_fields}
+    named = set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", readme()))
+    assert named == known | set(OTHER_VARIABLES)
+    for variable, path in OTHER_VARIABLES.items():
+        assert variable in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_table_of_commands_has_every_command_and_option() -> None:
+    rows = dict(re.findall(r"^\| `timbrescope (\w+)[^`]*` \| (.*) \|$", readme(), re.MULTILINE))
+    assert set(rows) == set(_commands())
+    for name, options in _commands().items():
+        assert set(re.findall(r"--[a-z-]+", rows[name])) == options, name
+    assert "`timbrescope --version`" in readme()
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in blocks() if block.language == "sh"], ids=lambda block: f"line {block.line}"
+)
+def test_only_options_that_exist_are_used(block: Block) -> None:
+    for command in commands_of(block):
+        name, *words = command
+        assert name in _commands(), command
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= _commands()[name]
+
+
+def test_every_long_command_has_a_short_one_that_is_run() -> None:
+    def kinds(marker: str) -> set[tuple[str, str]]:
+        return {
+            kind_of(command) for block in blocks() if block.marker == marker for command in commands_of(block)
+        }
+
+    assert kinds("long") <= kinds("run: shell")
+
+
+def test_the_table_of_calls_has_every_call() -> None:
+    described = create_app(ServiceSettings()).openapi()["paths"]
+    calls = {f"{method.upper()} {path}" for path, methods in described.items() for method in methods}
+    table = re.findall(r"^\| (`(?:GET|POST|DELETE) .*?) \|", readme(), re.MULTILINE)
+    assert set(re.findall(r"`([A-Z]+ /[^`]*)`", "\n".join(table))) == calls
+
+
+def test_the_table_of_fields_has_every_field() -> None:
+    rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (?:both|`/explain`) \|", readme(), re.MULTILINE)
+    assert set(re.findall(r"\w+", " ".join(rows))) == set(ExplainForm.model_fields)
+
+
+def test_the_table_of_problems_has_every_problem_of_the_api() -> None:
+    rows = re.findall(r"^\| (\d{3})(?:, [a-z ]+)? \| (`.*) \|$", readme(), re.MULTILINE)
+    named = {(int(status), code) for status, codes in rows for code in re.findall(r"`([a-z-]+)`", codes)}
+    assert named == {(problem_of(kind("")).status, kind.code) for kind in _problems()}
+
+
+def test_the_figures_of_the_shipped_model_are_those_of_its_card() -> None:
+    card = read_card(SHIPPED_MODELS / "default")
+    weights = sum(part.numel() for part in build_network("default", len(card.labels), 128).parameters())
+    row = f"| `default` | {weights:,} | {card.metrics['macro_f1']:.3f} |"
+    assert row in readme()
+    assert f"| {card.metrics['n_clips']:,} validation clips |" in readme()
+
+
+def test_links_lead_somewhere() -> None:
+    text = readme()
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    anchors = {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    local = [target for target in targets if not target.startswith("https://")]
+    broken = [
+        target
+        for target in local
+        if (target[1:] not in anchors if target.startswith("#") else not (ROOT / target).exists())
+    ]
+    assert broken == []
+    assert any(target.startswith("docs/") for target in local)
+
+
+def test_paths_that_are_named_exist() -> None:
+    prose = re.sub(r"^```.*?^```$", "", readme(), flags=re.MULTILINE | re.DOTALL)
+    roots = {path.name for path in ROOT.iterdir()}
+    named = {word for word in re.findall(r"`([\w./-]+)`", prose) if word.split("/")[0] in roots}
+    assert {word for word in named if not (ROOT / word).exists()} == set()
+    assert len(named) > 10
+
+
+def test_pictures_are_made_by_the_product() -> None:
+    shown = set(re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", readme()))
+    assert shown == {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").iterdir()}
+    for picture in shown:
+        data = (ROOT / picture).read_bytes()
+        assert data.startswith(b"\x89PNG")
+        assert b"Software\x00Timbrescope" in data
+
+
+def test_the_map_of_the_house_names_what_is_there() -> None:
+    assert [path for path in _mapped() if not (ROOT / path).exists()] == []
+
+
+def test_the_map_of_the_house_leaves_no_package_out() -> None:
+    packages = {
+        path.parent.relative_to(ROOT)
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    assert packages - set(_mapped()) == set()
+
+
+def test_the_first_screen() -> None:
+    first = "\n".join(readme().splitlines()[:30])
+    assert "](docs/" in first
+    for part in ("make run", "make test", "curl -F file=@examples/"):
+        assert part in first
+
+
+_SETTINGS: tuple[type[SharedSettings], ...] = (SharedSettings, ServiceSettings, WorkerSettings)
+
+
+def settings_table() -> str:
+    """The table of all settings as the README has it."""
+    rows = ["| variable | default | meaning | for |", "|---|---|---|---|"]
+    shared = set(SharedSettings.model_fields)
+    for kind, whom in zip(_SETTINGS, ("all", "API", "workers"), strict=True):
+        for name, field in kind.model_fields.items():
+            if kind is SharedSettings or name not in shared:
+                variable = f"{PREFIX}{name}".upper()
+                rows.append(f"| `{variable}` | {_default(name, field)} | {field.description} | {whom} |")
+    return "\n".join(rows)
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    if name in MACHINE_DEFAULTS:
+        assert field.default is PydanticUndefined, f"{name} no longer depends on the machine"
+        return MACHINE_DEFAULTS[name]
+    value: Any = field.default
+    if value is None or isinstance(value, SecretStr):
+        return ""
+    if isinstance(value, tuple):
+        return "`[{}]`".format(", ".join(f'"{word}"' for word in value))
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _commands() -> dict[str, set[str]]:
+    """The options of every command."""
+    group: Any = typer.main.get_command(app)
+    return {
+        name: {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+            if option.startswith("--") and option != "--help"
+        }
+        for name, command in group.commands.items()
+    }
+
+
+def commands_of(block: Block) -> Iterator[list[str]]:
+    """The words of every `timbrescope` command of a block, without that first one."""
+    for line in block.text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words and words[0] == "timbrescope":
+            yield words[1:]
+
+
+def kind_of(command: list[str]) -> tuple[str, str]:
+    """The command, and the network if it says one."""
+    network = command[command.index("--network") + 1] if "--network" in command else ""
+    return command[0], network
+
+
+def _problems() -> Iterable[type[TimbrescopeError]]:
+    """The errors that the API answers with: those that are raised, not the families they belong to."""
+    families = {MediaError, InvalidMediaError, MediaTooLargeError}
+    yield from set(_subclasses(MediaError)) - families
+    yield from (InvalidRequestError, RangeRequiredError, UnknownInstrumentError, UnknownModelError)
+    yield from (SystemDependencyError, UnknownEngineError)
+    for value in vars(worker.errors).values():
+        if isinstance(value, type) and issubclass(value, TimbrescopeError) and value is not TimbrescopeError:
+            yield value
+
+
+def _subclasses(kind: type[TimbrescopeError]) -> Iterator[type[TimbrescopeError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _subclasses(child)
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def _mapped() -> list[Path]:
+    """The paths of the map, whose indentation says what lies in what."""
+    (block,) = (block for block in blocks() if block.marker == "map")
+    paths: list[Path] = []
+    above: list[str] = []
+    for line in block.text.splitlines():
+        name = line.split()[0]
+        depth = (len(line) - len(line.lstrip())) // 2
+        above = [*above[:depth], name]
+        paths.append(Path(*above))
+    return paths
+
+
+if __name__ == "__main__":
+    print(settings_table())
