@@ -33,7 +33,7 @@ from ml.windows import merge_windows
 
 LONGEST_WHOLE_S = 60.0
 MAX_CONCEPTS = 64
-SMALLEST_LOGIT = 1e-6  # a gap relative to less says nothing
+SMALLEST_LOGIT = 1e-6  # a part of less says nothing
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,11 @@ class Conservation:
     relevance : float
         Mean of the sums of their maps: what arrived.
     gap : float
-        ``(logit - relevance) / |logit|``: what biases and alpha-beta rules absorbed (positive) or made
-        (negative).
+        ``1 - relevance / logit``: the part of the logit that biases and alpha-beta rules absorbed (positive)
+        or made (negative) on the way.
     concept_error : float
         Largest deviation of concepts plus remainder from the whole map, over the map's largest magnitude.
+        (The direct engine adds the map up from them, so there it is rounding alone.)
     """
 
     logit: float
@@ -206,21 +207,20 @@ def explain(
 def asked_part(recording: Recording, start_s: float | None, duration_s: float | None) -> Recording:
     """The part of a recording to explain; `RangeRequiredError` when a long one's is not named."""
     if start_s is None and duration_s is None:
-        check_range_given(recording.duration_s, start_s, duration_s)
+        _refuse_longer(recording, LONGEST_WHOLE_S + RELEASE_S)  # the release that a rendering adds to MIDI
         return recording
     start_s = 0.0 if start_s is None else start_s
     part = recording.part(start_s, recording.duration_s if duration_s is None else duration_s)
-    check_range_given(part.duration_s, None, None)
+    _refuse_longer(part, LONGEST_WHOLE_S)
     return part
 
 
-def check_range_given(recording_duration_s: float, start_s: float | None, duration_s: float | None) -> None:
-    """Refuse to explain more than 60 s at once (and the release that a rendering adds to MIDI)."""
-    if recording_duration_s > LONGEST_WHOLE_S + RELEASE_S and (start_s is None or duration_s is None):
+def _refuse_longer(recording: Recording, longest_s: float) -> None:
+    if recording.duration_s > longest_s:
         raise RangeRequiredError(
-            f"{recording_duration_s:.1f} s are too long to explain at once: name a part of at most "
+            f"{recording.duration_s:.1f} s are too long to explain at once: name a part of at most "
             f"{LONGEST_WHOLE_S:g} s with start_s and duration_s.",
-            extra={"duration_s": recording_duration_s, "longest_s": LONGEST_WHOLE_S},
+            extra={"duration_s": recording.duration_s, "longest_s": LONGEST_WHOLE_S},
         )
 
 
@@ -286,6 +286,6 @@ def _conservation(
     return Conservation(
         logit=logit,
         relevance=arrived,
-        gap=(logit - arrived) / max(abs(logit), SMALLEST_LOGIT),
+        gap=1.0 - arrived / logit if abs(logit) > SMALLEST_LOGIT else 0.0,
         concept_error=float(np.abs(parts - relevance_map).max()) / largest,
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ml.errors import InvalidRequestError
 from ml.media import MediaLimits, decode_audio, inspect_media, parse_midi
 from ml.synthesis.render import SAMPLE_RATE_HZ, render_events
-from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, find_bank
+from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, MissingSoundFontError, find_bank
 
 RELEASE_S = 1.0  # a rendering goes on this long after the last note ends
 PEAK_CEILING = 0.98
@@ -71,7 +71,7 @@ def load_recording(
     *,
     sample_rate_hz: int,
     limits: MediaLimits = MediaLimits(),
-    soundfont: Path | None = None,
+    soundfont: str | Path | None = None,
     on_progress: Callable[[str, int, int], None] | None = None,
 ) -> Recording:
     """Decode audio, or render MIDI.
@@ -83,8 +83,8 @@ def load_recording(
     sample_rate_hz : int
         Rate of the result. MIDI is rendered at 44,100 Hz, the only rate it may be asked at.
     limits : MediaLimits
-    soundfont : Path, optional
-        The SoundFont for MIDI; by default FluidR3_GM.
+    soundfont : str or Path, optional
+        The SoundFont for MIDI, by name or path, a whole bank in one file; by default FluidR3_GM.
     on_progress : callable, optional
         Called with ("decoding", seconds done, seconds in all) while MIDI is rendered; may raise to stop.
 
@@ -104,13 +104,15 @@ def load_recording(
     if sample_rate_hz != SAMPLE_RATE_HZ:
         raise InvalidRequestError(f"MIDI is rendered at {SAMPLE_RATE_HZ} Hz, not at {sample_rate_hz} Hz.")
     score = parse_midi(data, limits)
-    path = soundfont if soundfont is not None else find_bank(DEFAULT_SOUNDFONT).file_for(0)
+    bank = find_bank(str(soundfont or DEFAULT_SOUNDFONT))
+    if not bank.path.is_file():
+        raise MissingSoundFontError(f"MIDI needs a bank in one file; {bank.path} is a folder of programs.")
     n_samples = round((score.duration_s + RELEASE_S) * SAMPLE_RATE_HZ)
 
     def on_block(done: int, total: int) -> None:
         if on_progress is not None:
             on_progress("decoding", done // SAMPLE_RATE_HZ, total // SAMPLE_RATE_HZ)
 
-    samples = render_events(score.events, path, n_samples, on_block=on_block)
+    samples = render_events(score.events, bank.path, n_samples, on_block=on_block)
     peak = float(np.abs(samples).max())
     return Recording(samples * np.float32(min(1.0, PEAK_CEILING / peak)) if peak else samples, SAMPLE_RATE_HZ)

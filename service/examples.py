@@ -102,7 +102,7 @@ EXPLAIN_RESULT: dict[str, Any] = {
                 },
             ],
             "quality": {
-                "conservation": {"logit": 1.41, "relevance": 1.1, "gap": 0.22, "concept_error": 2.1e-7},
+                "conservation": {"logit": 1.41, "relevance": 1.1, "gap": 0.22, "concept_error": 0.0},
                 "probability_kept": 0.93,
                 "probability_removed": 0.31,
             },

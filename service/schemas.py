@@ -100,7 +100,9 @@ class ConservationDocument(Open):
 
     logit: float = Field(description="What relevance started from.")
     relevance: float = Field(description="The sum of the map: what arrived.")
-    gap: float = Field(description="(logit - relevance) / |logit|: absorbed if positive, made if negative.")
+    gap: float = Field(
+        description="1 - relevance / logit: the part of the logit that was absorbed on the way."
+    )
     concept_error: float = Field(description="Deviation of concepts and remainder from the map, relative.")
 
 

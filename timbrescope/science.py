@@ -293,7 +293,7 @@ def _load_recording(file: Path, model: Model) -> Recording:
         data,
         sample_rate_hz=model.sample_rate_hz,
         limits=limits,
-        soundfont=Path(soundfont) if soundfont else None,
+        soundfont=soundfont or None,
     )
 
 

@@ -86,7 +86,7 @@ class WorkerSettings(SharedSettings):
     models_dir: Path = Field(
         default_factory=shipped_models_dir, description="Folder of model folders that this worker serves."
     )
-    soundfont: Path | None = Field(
+    soundfont: str | None = Field(
         None, description="General MIDI SoundFont for MIDI uploads; default: the system's."
     )
     device: Literal["auto", "cpu", "cuda"] = Field(

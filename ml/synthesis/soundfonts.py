@@ -91,7 +91,7 @@ def find_bank(name: str) -> Bank:
         When there is none of that name; the message says how to install the default one.
     """
     given = Path(name)
-    candidates = [given] if given.is_absolute() else []
+    candidates = [given] if given.is_absolute() or given.suffix in ENDINGS else []
     for folder in search_folders():
         candidates += [folder / f"{name}{ending}" for ending in ENDINGS] + [folder / name]
     for candidate in candidates:

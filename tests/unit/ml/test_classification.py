@@ -12,6 +12,7 @@ from ml.classification import classify, listen
 from ml.errors import InvalidRequestError
 from ml.model import Model
 from ml.recording import Recording, load_recording
+from ml.synthesis.soundfonts import MissingSoundFontError, find_bank
 
 
 def silence(duration_s: float) -> Recording:
@@ -96,3 +97,17 @@ def test_midi_is_rendered_and_recognised(shipped: Model) -> None:
     assert {"Trumpet", "Celesta"} <= set(classify(shipped, recording).found)
     with pytest.raises(InvalidRequestError, match="rendered at 44100 Hz, not at 22050 Hz"):
         load_recording(data, sample_rate_hz=22_050)
+
+
+def test_the_soundfont_for_midi_is_a_name_or_a_path(tmp_path: Path) -> None:
+    data = Path("examples/violin-and-organ.mid").read_bytes()
+    bank = find_bank("FluidR3_GM").path
+    by_default = load_recording(data, sample_rate_hz=44_100)
+    for soundfont in ("FluidR3_GM", str(bank), bank):
+        found = load_recording(data, sample_rate_hz=44_100, soundfont=soundfont)
+        np.testing.assert_array_equal(found.samples, by_default.samples)
+    with pytest.raises(MissingSoundFontError, match="NoSuchBank was not found"):
+        load_recording(data, sample_rate_hz=44_100, soundfont="NoSuchBank")
+    (tmp_path / "000.sf3").write_bytes(b"x")
+    with pytest.raises(MissingSoundFontError, match="folder of programs"):
+        load_recording(data, sample_rate_hz=44_100, soundfont=tmp_path)

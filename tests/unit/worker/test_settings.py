@@ -43,5 +43,5 @@ def test_a_task_must_not_outlive_its_message() -> None:
 
 
 def test_settings_travel_as_json() -> None:
-    settings = WorkerSettings(soundfont=Path("/x.sf2"), threads=3)
+    settings = WorkerSettings(soundfont="/x.sf2", threads=3)
     assert WorkerSettings.model_validate_json(settings.model_dump_json()) == settings
