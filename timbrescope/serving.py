@@ -88,7 +88,7 @@ def _look_for_worker(redis_url: str) -> int:
         here = [
             found.name
             for found in Catalog(connect(redis_url)).workers()
-            if found.name.endswith(f"@{machine}")
+            if found.name.startswith(f"{machine}/")  # as worker.presence names them
         ]
     except UNAVAILABLE as error:
         raise LaunchError(f"Redis does not answer: {error}.") from error
