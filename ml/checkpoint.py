@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ml.errors import TimbrescopeError, UnknownModelError
+from ml.errors import InvalidRequestError, TimbrescopeError, UnknownModelError
 
 WEIGHTS_NAME = "weights.safetensors"
 CARD_NAME = "model.json"
+MODEL_ID_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 SHIPPED_MODELS = Path(__file__).parent / "checkpoints"
 
 
@@ -48,7 +50,7 @@ class ModelCard(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format_version: Literal[1] = 1
-    id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    id: Annotated[str, Field(pattern=MODEL_ID_PATTERN)]
     task: Literal["instruments"] = "instruments"
     network: str
     labels: tuple[str, ...]
@@ -59,6 +61,24 @@ class ModelCard(BaseModel):
     training: dict[str, Any]
     metrics: dict[str, Any]
     sounds: tuple[SoundSource, ...]
+
+
+def check_model_id(model_id: str) -> None:
+    """Refuse what cannot be a model's id.
+
+    Parameters
+    ----------
+    model_id : str
+        Lower-case letters, digits, dots, hyphens and underscores, 64 at most, a letter or digit first.
+
+    Raises
+    ------
+    InvalidRequestError
+    """
+    if not re.fullmatch(MODEL_ID_PATTERN, model_id):
+        raise InvalidRequestError(
+            f"{model_id!r} cannot be a model's id: lower-case letters, digits, '.', '-' and '_' make one."
+        )
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -206,8 +206,9 @@ def explain(
 
 def asked_part(recording: Recording, start_s: float | None, duration_s: float | None) -> Recording:
     """The part of a recording to explain; `RangeRequiredError` when a long one's is not named."""
-    if start_s is None and duration_s is None:
+    if start_s is None or duration_s is None:
         _refuse_longer(recording, LONGEST_WHOLE_S + RELEASE_S)  # the release that a rendering adds to MIDI
+    if start_s is None and duration_s is None:
         return recording
     start_s = 0.0 if start_s is None else start_s
     part = recording.part(start_s, recording.duration_s if duration_s is None else duration_s)

@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 UNMATCHED = "unmatched"
 STATIC = "/static"
+HEALTH = "/health"  # asked every few seconds by machines: not worth a line each
 
 
 class RequestRecorder:
@@ -50,7 +51,8 @@ class RequestRecorder:
             elapsed_s = time.monotonic() - started
             route = _route_of(scope)
             self._metrics.request_answered(scope["method"], route, status, elapsed_s)
-            log.info(
+            log.log(
+                logging.DEBUG if route.startswith(HEALTH) else logging.INFO,
                 "answered",
                 extra={
                     "request": request_id,

@@ -108,14 +108,15 @@ class UploadRoute(APIRoute):
             max_bytes: int = request.app.state.services.settings.max_upload_bytes
             try:
                 _require_form(request)
+            except UnsupportedMediaError:
+                await _drain(request.receive)
+                raise
+            try:
                 bounded = _BoundedBody(request.receive, max_bytes, _declared_bytes(request))
                 return await handle(Request(request.scope, bounded.receive))
             except _BodyTooLarge as error:
                 await _drain(request.receive)
                 raise error.reason from error
-            except UnsupportedMediaError:
-                await _drain(request.receive)
-                raise
 
         return handle_bounded
 

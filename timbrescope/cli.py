@@ -43,12 +43,20 @@ def options(
     """Says which instruments play in a recording, and shows why."""
 
 
+def _sentence(error: TimbrescopeError) -> str:
+    """What is wrong, and what there is instead where the error knows it."""
+    available = error.extra.get("available")
+    if not isinstance(available, list) or all(str(name) in str(error) for name in available):
+        return str(error)
+    return f"{error} There are: {', '.join(map(str, available))}."
+
+
 def main() -> None:
     """Run the command line; what a person can mend is one line, not a traceback."""
     try:
         app()
     except TimbrescopeError as error:
         Console(stderr=True, soft_wrap=True).print(
-            f"[bold red]error:[/] {escape(str(error))}", highlight=False
+            f"[bold red]error:[/] {escape(_sentence(error))}", highlight=False
         )
         sys.exit(1)

@@ -167,7 +167,10 @@ def dataset(
 
 def train(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A finished data set's folder.")],
-    out: Annotated[Path, typer.Option(help="Model folder to write; an interrupted run in it is continued.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Model folder to write or to go on with; default: models/NETWORK."),
+    ] = None,
     network: Annotated[str, typer.Option(help="default or reference.")] = "default",
     epochs: Annotated[int, typer.Option(min=1)] = 20,
     batch_size: Annotated[int, typer.Option(min=1)] = 64,
@@ -180,6 +183,9 @@ def train(
     licence: Annotated[
         list[str] | None, typer.Option(help="NAME=LICENCE of a SoundFont, for the model card (repeatable).")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a finished model or another run in OUT.")
+    ] = False,
     device: _DeviceOption = "auto",
 ) -> None:
     """Train a network on DATASET. Interrupt it freely: the same command continues after the last epoch."""
@@ -195,6 +201,7 @@ def train(
         mix_probability=mix_probability,
         seed=seed,
     )
+    folder = out if out is not None else Path("models") / network
     console = _console()
     try:
         with _progress_bar("steps") as (bar, task):
@@ -211,16 +218,17 @@ def train(
 
             card = train_network(
                 dataset,
-                out,
+                folder,
                 config,
-                model_id=model_id or out.resolve().name.lower(),
+                model_id=model_id if model_id is not None else folder.resolve().name.lower(),
                 device=device,
+                overwrite=overwrite,
                 licences=_licences(licence or []),
                 on_epoch=on_epoch,
                 on_step=lambda done, total: bar.update(task, completed=done, total=total),
             )
     except KeyboardInterrupt:
-        console.print(f"Stopped. Finished epochs are in {out}; the same command continues.")
+        console.print(f"Stopped. Finished epochs are in {folder}; the same command continues.")
         raise typer.Exit(130) from None
     table = Table(title=f"{card.id}: validation macro-F1 {card.metrics['macro_f1']:.4f}")
     table.add_column("instrument")

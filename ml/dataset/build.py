@@ -124,7 +124,10 @@ def build_dataset(
 def _claim_folder(
     folder: Path, recipe: Recipe, content: ShardContent, mel: MelConfig, clips: tuple[ClipPlan, ...]
 ) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
     claim = {
         "recipe": recipe.model_dump(mode="json"),
         "mel": mel.to_dict(),

@@ -102,7 +102,7 @@ def find_bank(name: str) -> Bank:
             return Bank(given.stem if given.suffix in ENDINGS else given.name, candidate)
     raise MissingSoundFontError(
         f"SoundFont {name} was not found. Debian: apt-get install fluid-soundfont-gm (FluidR3_GM); "
-        f"elsewhere: put {name}.sf2 into a folder named in {SEARCH_PATH_VARIABLE}."
+        f"elsewhere: put {given.stem}.sf2 into a folder named in {SEARCH_PATH_VARIABLE}."
     )
 
 

@@ -16,7 +16,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ml.checkpoint import CARD_NAME
 from ml.dataset.shards import write_whole
+from ml.errors import InvalidRequestError, StorageError
+
+READABLE = 0o644
+
+
+class ModelConflictError(InvalidRequestError):
+    """A model folder holds what a training run may not replace without being told to."""
+
+    code = "model-conflict"
 
 
 @dataclass(frozen=True)
@@ -56,27 +66,60 @@ def save_state(
 ) -> None:
     """Save a run after an epoch; the best epoch's weights are kept beside the last one's."""
     folder = state_folder(model_folder)
-    folder.mkdir(parents=True, exist_ok=True)
     weights = plain_weights(network)
     if state.best is state.epochs[-1]:
-        _save_tensors(weights, folder / "best.safetensors")
+        save_weights(weights, folder / "best.safetensors")
     epoch = state.epochs[-1].epoch
-    _save_tensors(weights | _optimizer_tensors(optimizer), folder / f"epoch-{epoch:04d}.safetensors")
+    save_weights(weights | _optimizer_tensors(optimizer), folder / f"epoch-{epoch:04d}.safetensors")
     write_whole(folder / "state.json", json.dumps(asdict(state)).encode())
     for old in folder.glob("epoch-*.safetensors"):
         if old.name != f"epoch-{epoch:04d}.safetensors":
             old.unlink()
 
 
-def read_state(fingerprint: str, model_folder: Path) -> TrainingState | None:
-    """The state of an interrupted run with this very configuration and data, if there is one."""
+def claim_folder(model_folder: Path, fingerprint: str, *, overwrite: bool) -> TrainingState:
+    """Make a model folder ready for a run.
+
+    Parameters
+    ----------
+    model_folder : Path
+        Made when missing.
+    fingerprint : str
+        Of the run's configuration and data.
+    overwrite : bool
+        Whether what another run left there may be replaced.
+
+    Returns
+    -------
+    TrainingState
+        Where this very run was interrupted, or a beginning.
+
+    Raises
+    ------
+    ModelConflictError
+        When the folder holds a finished model or an unfinished run of another configuration.
+    StorageError
+        When the folder cannot be made.
+    """
     path = state_folder(model_folder) / "state.json"
-    if not path.is_file():
-        return None
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    if fields["fingerprint"] != fingerprint:
-        return None
-    return TrainingState(fingerprint, tuple(EpochRecord(**record) for record in fields["epochs"]))
+    if path.is_file():
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        if fields["fingerprint"] == fingerprint:
+            return TrainingState(fingerprint, tuple(EpochRecord(**record) for record in fields["epochs"]))
+        if not overwrite:
+            raise ModelConflictError(
+                f"{model_folder} holds an unfinished run of another configuration or data set ("
+                f"{len(fields['epochs'])} epochs); choose another folder, or overwrite it."
+            )
+    elif (model_folder / CARD_NAME).is_file() and not overwrite:
+        raise ModelConflictError(
+            f"{model_folder} already holds a finished model; choose another folder, or overwrite it."
+        )
+    try:
+        state_folder(model_folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"The folder {model_folder} cannot be made: {error.strerror}.") from error
+    return TrainingState(fingerprint, ())
 
 
 def restore(
@@ -120,7 +163,9 @@ def _optimizer_tensors(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
     }
 
 
-def _save_tensors(tensors: Mapping[str, Tensor], path: Path) -> None:
+def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Write a safetensors file whole or not at all, readable by every user as other files are."""
     partial = path.with_suffix(".partial")
     save_file(dict(tensors), partial)
+    partial.chmod(READABLE)  # safetensors keeps its files to their owner
     partial.replace(path)

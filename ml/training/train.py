@@ -20,10 +20,16 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ml.checkpoint import WEIGHTS_NAME, ModelCard, SoundSource, weights_sha256, write_card
+from ml.checkpoint import (
+    WEIGHTS_NAME,
+    ModelCard,
+    SoundSource,
+    check_model_id,
+    weights_sha256,
+    write_card,
+)
 from ml.dataset.manifest import Manifest
 from ml.dataset.reader import SplitReader
 from ml.device import best_device, has_fast_bfloat16
@@ -37,11 +43,12 @@ from ml.training.state import (
     EpochRecord,
     TrainingState,
     best_weights,
+    claim_folder,
     discard_state,
     plain_weights,
-    read_state,
     restore,
     save_state,
+    save_weights,
 )
 
 WARM_UP_EPOCHS = 0.5
@@ -58,6 +65,7 @@ def train(
     *,
     model_id: str,
     device: str = "auto",
+    overwrite: bool = False,
     licences: Mapping[str, str] | None = None,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
@@ -75,6 +83,8 @@ def train(
         What the model will be called.
     device : str
         ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    overwrite : bool
+        Whether a finished model, or an unfinished run of another configuration, in `folder` may be replaced.
     licences : mapping of str to str, optional
         Licence of each SoundFont, for the card; known ones need not be named.
     on_epoch, on_step : callable, optional
@@ -87,8 +97,12 @@ def train(
     ------
     InvalidDatasetError
         When the data set is unfinished or lacks a part.
+    InvalidRequestError
+        When the id cannot be one, the network is unknown, or `folder` holds what may not be replaced.
+    StorageError
+        When the folder cannot be made.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    check_model_id(model_id)
     training, validation = SplitReader(dataset, "train"), SplitReader(dataset, "validation")
     manifest, mel = training.manifest, training.manifest.mel
     torch_device = best_device(device)
@@ -100,7 +114,7 @@ def train(
     loss_of = nn.BCEWithLogitsLoss(pos_weight=_positive_weights(training.labels).to(torch_device))
 
     fingerprint = _fingerprint(config, manifest)
-    state = read_state(fingerprint, folder) or TrainingState(fingerprint, ())
+    state = claim_folder(folder, fingerprint, overwrite=overwrite)
     if state.epochs:
         restore(state, network, optimizer, folder)
 
@@ -147,7 +161,7 @@ def train(
     probabilities = predict_split(network, validation, mel, torch_device).sigmoid().numpy()
     thresholds = best_thresholds(validation.labels, probabilities)
     scores = f1_scores(validation.labels, probabilities >= thresholds)
-    save_file(plain_weights(network), folder / WEIGHTS_NAME)
+    save_weights(plain_weights(network), folder / WEIGHTS_NAME)
     card = ModelCard(
         id=model_id,
         network=config.network,

@@ -11,15 +11,17 @@ from safetensors.torch import load_file
 
 from ml.checkpoint import CARD_NAME, InvalidCheckpointError, read_card, weights_sha256, write_card
 from ml.dataset.build import build_dataset
+from ml.dataset.manifest import InvalidDatasetError
 from ml.dataset.reader import SplitReader
 from ml.dataset.shards import ShardContent
-from ml.errors import InvalidRequestError, UnknownModelError
+from ml.errors import InvalidRequestError, StorageError, UnknownModelError
 from ml.melspec import MelConfig, scaled
 from ml.model import load_model
+from ml.networks.registry import UnknownNetworkError
 from ml.synthesis.recipe import Melody, Recipe
 from ml.training.augment import mix_pairs, scaled_batch
 from ml.training.config import TrainingConfig
-from ml.training.state import EpochRecord
+from ml.training.state import EpochRecord, ModelConflictError
 from ml.training.train import train
 
 RECIPE = Recipe(
@@ -96,24 +98,52 @@ def test_an_interrupted_run_resumes_to_the_very_same_weights(
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_another_configuration_does_not_resume(dataset: Path, tmp_path: Path) -> None:
+def test_another_run_or_a_finished_model_is_not_replaced_unasked(
+    trained: Path, dataset: Path, tmp_path: Path
+) -> None:
     class StoppedError(Exception):
         pass
 
     def stop(record: EpochRecord, n_epochs: int) -> None:
+        epochs.append(record.epoch)
         raise StoppedError
 
-    for seed in (1, 2):
+    def start(seed: int, folder: Path, overwrite: bool = False) -> None:
         config = TrainingConfig(n_epochs=2, batch_size=8, seed=seed)
-        epochs: list[int] = []
+        train(dataset, folder, config, model_id="x", device="cpu", overwrite=overwrite, on_epoch=stop)
 
-        def stop_at_first(record: EpochRecord, n_epochs: int, epochs: list[int] = epochs) -> None:
-            epochs.append(record.epoch)
-            raise StoppedError
+    epochs: list[int] = []
+    with pytest.raises(StoppedError):
+        start(1, tmp_path)
+    with pytest.raises(ModelConflictError, match="unfinished run of another configuration"):
+        start(2, tmp_path)
+    with pytest.raises(StoppedError):
+        start(1, tmp_path)
+    with pytest.raises(StoppedError):
+        start(2, tmp_path, overwrite=True)
+    assert epochs == [1, 2, 1]
+    before = (trained / "weights.safetensors").read_bytes()
+    with pytest.raises(ModelConflictError, match="already holds a finished model"):
+        start(1, trained)
+    assert (trained / "weights.safetensors").read_bytes() == before
 
-        with pytest.raises(StoppedError):
-            train(dataset, tmp_path, config, model_id="duet", device="cpu", on_epoch=stop_at_first)
-        assert epochs == [1]
+
+def test_what_cannot_be_trained_is_refused_before_anything_is_made(dataset: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    with pytest.raises(InvalidRequestError, match="'My Model' cannot be a model's id"):
+        train(dataset, folder, CONFIG, model_id="My Model", device="cpu")
+    with pytest.raises(InvalidDatasetError):
+        train(tmp_path, folder, CONFIG, model_id="x", device="cpu")
+    with pytest.raises(UnknownNetworkError):
+        train(dataset, folder, TrainingConfig(network="nope"), model_id="x", device="cpu")
+    assert not folder.exists()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StorageError, match="cannot be made"):
+        train(dataset, tmp_path / "file" / "model", CONFIG, model_id="x", device="cpu")
+
+
+def test_weights_can_be_read_by_other_users(trained: Path) -> None:
+    assert (trained / "weights.safetensors").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_damaged_checkpoint_is_refused(trained: Path, tmp_path: Path) -> None:
