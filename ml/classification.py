@@ -138,7 +138,21 @@ def classify(
 
 
 def judge(model: Model, heard: ListenedWindows, offset_s: float, threshold: float | None) -> Classification:
-    """Turn logits into a classification; times are shifted by `offset_s`."""
+    """Turn what the network made of a recording into a classification.
+
+    Parameters
+    ----------
+    model : Model
+    heard : ListenedWindows
+    offset_s : float
+        Added to the windows' times: where the recording begins in the original.
+    threshold : float or None
+        Probability from which an instrument is present; None for the model's own thresholds.
+
+    Returns
+    -------
+    Classification
+    """
     probabilities = np.where(heard.silent[:, None], 0.0, expit(heard.logits.astype(np.float64)))
     labels = model.card.labels
     overall = {
@@ -163,6 +177,11 @@ def judge(model: Model, heard: ListenedWindows, offset_s: float, threshold: floa
 
 
 def check_threshold(threshold: float | None) -> None:
-    """Refuse a threshold outside 0..1."""
+    """Refuse a threshold outside 0..1.
+
+    Raises
+    ------
+    InvalidRequestError
+    """
     if threshold is not None and not 0.0 <= threshold <= 1.0:
         raise InvalidRequestError(f"The threshold {threshold} is outside 0..1.")

@@ -131,7 +131,17 @@ def draw_map(
 
 
 def saturation(relevance: NDArray[np.float32]) -> float:
-    """Magnitude at which a map's colours saturate; 1 for a map of zeros."""
+    """Magnitude at which a map's colours saturate.
+
+    Parameters
+    ----------
+    relevance : ndarray of float32, shape (n_mels, n_frames)
+
+    Returns
+    -------
+    float
+        The `SATURATION_PERCENTILE` of the magnitudes; 1 where that is zero.
+    """
     return float(np.percentile(np.abs(relevance), SATURATION_PERCENTILE)) or 1.0
 
 

@@ -205,7 +205,25 @@ def explain(
 
 
 def asked_part(recording: Recording, start_s: float | None, duration_s: float | None) -> Recording:
-    """The part of a recording to explain; `RangeRequiredError` when a long one's is not named."""
+    """Cut the part to explain out of a recording.
+
+    Parameters
+    ----------
+    recording : Recording
+    start_s, duration_s : float or None
+        Without both, the whole; a recording longer than 60 s needs both.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    RangeRequiredError
+        When more than 60 s would have to be explained at once.
+    InvalidRequestError
+        When the part does not lie in the recording.
+    """
     if start_s is None or duration_s is None:
         _refuse_longer(recording, LONGEST_WHOLE_S + RELEASE_S)  # the release that a rendering adds to MIDI
     if start_s is None and duration_s is None:

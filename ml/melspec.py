@@ -98,7 +98,16 @@ class MelConfig:
 
 @functools.lru_cache(maxsize=4)
 def mel_filters(config: MelConfig) -> NDArray[np.float32]:
-    """Mel filter bank, `(n_mels, 1 + window_samples // 2)`."""
+    """Slaney's mel filter bank, area-normalised, as `librosa.filters.mel` makes it.
+
+    Parameters
+    ----------
+    config : MelConfig
+
+    Returns
+    -------
+    ndarray of float32, shape (n_mels, 1 + window_samples // 2)
+    """
     filters: NDArray[np.float32] = librosa.filters.mel(
         sr=config.sample_rate_hz,
         n_fft=config.window_samples,

@@ -23,14 +23,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from rich.table import Table
 
 from ml.errors import InvalidRequestError
+from timbrescope import tables
 
 if TYPE_CHECKING:
-    from ml.classification import Classification
-    from ml.dataset.manifest import Manifest
-    from ml.evaluation.report import EvaluationReport
     from ml.model import Model
     from ml.recording import Recording
 
@@ -71,7 +68,7 @@ def classify(
     if as_json:
         _print_json(classification_result(classification))
     else:
-        _console().print(_classification_table(classification, file.name))
+        _console().print(tables.classification(classification, file.name))
 
 
 def explain(
@@ -118,7 +115,7 @@ def explain(
         _print_json(result)
         return
     console = _console()
-    console.print(_classification_table(explanation.classification, file.name))
+    console.print(tables.classification(explanation.classification, file.name))
     for explained in explanation.instruments:
         shares = ", ".join(
             f"{'rest' if concept.channel is None else f'channel {concept.channel}'} {concept.share:+.0%}"
@@ -161,7 +158,7 @@ def dataset(
     except KeyboardInterrupt:
         _console().print(f"Stopped. What is finished stays in {out}; the same command continues.")
         raise typer.Exit(130) from None
-    _console().print(_occurrence_table(manifest))
+    _console().print(tables.occurrences(manifest))
     _console().print(f"Data set {manifest.digest[:16]} is in {out}/", highlight=False)
 
 
@@ -230,13 +227,7 @@ def train(
     except KeyboardInterrupt:
         console.print(f"Stopped. Finished epochs are in {folder}; the same command continues.")
         raise typer.Exit(130) from None
-    table = Table(title=f"{card.id}: validation macro-F1 {card.metrics['macro_f1']:.4f}")
-    table.add_column("instrument")
-    table.add_column("F1", justify="right")
-    table.add_column("threshold", justify="right")
-    for name in card.labels:
-        table.add_row(name, f"{card.metrics['per_instrument_f1'][name]:.3f}", f"{card.thresholds[name]:.2f}")
-    console.print(table)
+    console.print(tables.trained(card))
 
 
 def evaluate(
@@ -266,7 +257,7 @@ def evaluate(
     if as_json:
         _print_json(report.to_dict())
     else:
-        _console().print(_report_table(report))
+        _console().print(tables.report(report))
 
 
 def _load_model(name: str, device: str) -> Model:
@@ -332,49 +323,6 @@ def _progress_bar(unit: str) -> Iterator[tuple[Progress, Any]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         yield bar, bar.add_task(unit, total=None)
-
-
-def _classification_table(classification: Classification, title: str) -> Table:
-    table = Table(title=title)
-    table.add_column("instrument")
-    table.add_column("probability", justify="right")
-    table.add_column("present")
-    for score in classification.instruments:
-        table.add_row(score.instrument, f"{score.probability:.3f}", "yes" if score.present else "")
-    return table
-
-
-def _occurrence_table(manifest: Manifest) -> Table:
-    occurrences = manifest.occurrences
-    table = Table(title=f"Clips of {manifest.recipe.name} by instrument and by number of instruments")
-    table.add_column("")
-    for split in occurrences.per_instrument:
-        table.add_column(split, justify="right")
-    for name in manifest.recipe.instruments:
-        table.add_row(name, *(str(counts[name]) for counts in occurrences.per_instrument.values()))
-    table.add_section()
-    for number in sorted({n for counts in occurrences.per_n_instruments.values() for n in counts}):
-        words = f"{number} instrument{'s' if number > 1 else ''}"
-        table.add_row(
-            words, *(str(counts.get(number, 0)) for counts in occurrences.per_n_instruments.values())
-        )
-    return table
-
-
-def _report_table(report: EvaluationReport) -> Table:
-    table = Table(
-        title=f"{report.model_id} on {report.n_clips} fresh clips of {report.recipe_name} "
-        f"(seed {report.seed}): macro-F1 {report.macro_f1.value:.4f} "
-        f"[{report.macro_f1.low:.4f}, {report.macro_f1.high:.4f}]"
-    )
-    table.add_column("")
-    table.add_column("F1", justify="right")
-    for name, value in report.per_instrument_f1.items():
-        table.add_row(name, f"{value:.3f}")
-    table.add_section()
-    for number, value in report.macro_f1_by_n_instruments.items():
-        table.add_row(f"clips with {number}", f"{value:.3f}")
-    return table
 
 
 def _print_json(value: object) -> None:

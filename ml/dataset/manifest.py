@@ -37,7 +37,18 @@ class Occurrences:
 
 
 def count_occurrences(clips: Iterable[ClipPlan], instruments: Sequence[str]) -> Occurrences:
-    """Count clips by instrument and by number of instruments."""
+    """Count clips by instrument and by number of instruments, for each split.
+
+    Parameters
+    ----------
+    clips : iterable of ClipPlan
+    instruments : sequence of str
+        Names in the order to count them in; one that never plays counts 0.
+
+    Returns
+    -------
+    Occurrences
+    """
     by_instrument: dict[str, Counter[str]] = {"train": Counter(), "validation": Counter()}
     by_number: dict[str, Counter[int]] = {"train": Counter(), "validation": Counter()}
     for clip in clips:

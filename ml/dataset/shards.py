@@ -66,7 +66,17 @@ class ShardRecord:
 
 
 def plan_shards(clips: Sequence[ClipPlan]) -> tuple[ShardPlan, ...]:
-    """Cut clips into shards of one split each, in clip order."""
+    """Cut clips into shards of one split each, in clip order.
+
+    Parameters
+    ----------
+    clips : sequence of ClipPlan
+
+    Returns
+    -------
+    tuple of ShardPlan
+        Training shards first; each holds up to `CLIPS_PER_SHARD` clips.
+    """
     splits: tuple[Split, ...] = ("train", "validation")
     shards: list[ShardPlan] = []
     for split in splits:
@@ -125,7 +135,19 @@ def write_shard(
 
 
 def read_finished(shard: ShardPlan, folder: Path) -> ShardRecord | None:
-    """The record of a shard that is already complete for these very clips, if there is one."""
+    """Look whether a shard is already complete for these very clips.
+
+    Parameters
+    ----------
+    shard : ShardPlan
+    folder : Path
+        The data set's folder.
+
+    Returns
+    -------
+    ShardRecord or None
+        None when the record or one of its files is missing, or it is of other clips.
+    """
     path = folder / f"{shard.name}.json"
     if not path.is_file():
         return None

@@ -166,7 +166,21 @@ def parse_recipe(text: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and validate a recipe file; see `parse_recipe` for its errors."""
+    """Read and validate a recipe file.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    InvalidRecipeError
+        When the file cannot be read, or as for `parse_recipe`.
+    """
     try:
         return parse_recipe(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -64,7 +64,16 @@ def state_folder(model_folder: Path) -> Path:
 def save_state(
     state: TrainingState, network: nn.Module, optimizer: torch.optim.Adam, model_folder: Path
 ) -> None:
-    """Save a run after an epoch; the best epoch's weights are kept beside the last one's."""
+    """Save a run after an epoch; the best epoch's weights are kept beside the last one's.
+
+    Parameters
+    ----------
+    state : TrainingState
+        With the epoch just finished as its last.
+    network : nn.Module
+    optimizer : torch.optim.Adam
+    model_folder : Path
+    """
     folder = state_folder(model_folder)
     weights = plain_weights(network)
     if state.best is state.epochs[-1]:
@@ -125,7 +134,17 @@ def claim_folder(model_folder: Path, fingerprint: str, *, overwrite: bool) -> Tr
 def restore(
     state: TrainingState, network: nn.Module, optimizer: torch.optim.Adam, model_folder: Path
 ) -> None:
-    """Put a saved run's weights and moments back."""
+    """Put a saved run's weights and moments back.
+
+    Parameters
+    ----------
+    state : TrainingState
+        As `claim_folder` read it.
+    network : nn.Module
+    optimizer : torch.optim.Adam
+        Both are changed in place.
+    model_folder : Path
+    """
     tensors = load_file(state_folder(model_folder) / f"epoch-{state.epochs[-1].epoch:04d}.safetensors")
     network.load_state_dict(
         {name: value for name, value in tensors.items() if not name.startswith("optimizer/")}

@@ -180,7 +180,22 @@ def train(
 
 
 def predict_split(network: nn.Module, split: SplitReader, mel: MelConfig, device: torch.device) -> Tensor:
-    """Logits of a whole split in evaluation mode, float32 on the CPU, `(n_clips, n_labels)`."""
+    """Run a network over a whole split in evaluation mode.
+
+    Parameters
+    ----------
+    network : nn.Module
+    split : SplitReader
+    mel : MelConfig
+        The data set's.
+    device : torch.device
+        Where the network is.
+
+    Returns
+    -------
+    Tensor of float32, shape (n_clips, n_labels)
+        Logits on the CPU, in the split's order.
+    """
     network.eval()
     logits = []
     with torch.inference_mode():

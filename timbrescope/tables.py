@@ -1,0 +1,68 @@
+"""What the offline commands print for people: results as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from ml.checkpoint import ModelCard
+    from ml.classification import Classification
+    from ml.dataset.manifest import Manifest
+    from ml.evaluation.report import EvaluationReport
+
+
+def classification(found: Classification, title: str) -> Table:
+    """Instruments by falling probability."""
+    table = Table(title=title)
+    table.add_column("instrument")
+    table.add_column("probability", justify="right")
+    table.add_column("present")
+    for score in found.instruments:
+        table.add_row(score.instrument, f"{score.probability:.3f}", "yes" if score.present else "")
+    return table
+
+
+def occurrences(manifest: Manifest) -> Table:
+    """How often each instrument, and each number of instruments, occurs in a data set."""
+    counted = manifest.occurrences
+    table = Table(title=f"Clips of {manifest.recipe.name} by instrument and by number of instruments")
+    table.add_column("")
+    for split in counted.per_instrument:
+        table.add_column(split, justify="right")
+    for name in manifest.recipe.instruments:
+        table.add_row(name, *(str(counts[name]) for counts in counted.per_instrument.values()))
+    table.add_section()
+    for number in sorted({n for counts in counted.per_n_instruments.values() for n in counts}):
+        words = f"{number} instrument{'s' if number > 1 else ''}"
+        table.add_row(words, *(str(counts.get(number, 0)) for counts in counted.per_n_instruments.values()))
+    return table
+
+
+def report(measured: EvaluationReport) -> Table:
+    """What an evaluation measured."""
+    table = Table(
+        title=f"{measured.model_id} on {measured.n_clips} fresh clips of {measured.recipe_name} "
+        f"(seed {measured.seed}): macro-F1 {measured.macro_f1.value:.4f} "
+        f"[{measured.macro_f1.low:.4f}, {measured.macro_f1.high:.4f}]"
+    )
+    table.add_column("")
+    table.add_column("F1", justify="right")
+    for name, value in measured.per_instrument_f1.items():
+        table.add_row(name, f"{value:.3f}")
+    table.add_section()
+    for number, value in measured.macro_f1_by_n_instruments.items():
+        table.add_row(f"clips with {number}", f"{value:.3f}")
+    return table
+
+
+def trained(card: ModelCard) -> Table:
+    """How a model that was just trained does on the validation part."""
+    table = Table(title=f"{card.id}: validation macro-F1 {card.metrics['macro_f1']:.4f}")
+    table.add_column("instrument")
+    table.add_column("F1", justify="right")
+    table.add_column("threshold", justify="right")
+    for name in card.labels:
+        table.add_row(name, f"{card.metrics['per_instrument_f1'][name]:.3f}", f"{card.thresholds[name]:.2f}")
+    return table
