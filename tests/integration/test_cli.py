@@ -120,11 +120,17 @@ def test_a_data_set_a_model_and_its_evaluation(tmp_path: Path) -> None:
 
 def test_ctrl_c_keeps_what_is_finished_and_the_command_continues(tmp_path: Path) -> None:
     recipe = tmp_path / "longer.yaml"
-    recipe.write_text(TINY.replace("n_clips: 12", "n_clips: 700"))
+    recipe.write_text(TINY.replace("n_clips: 12", "n_clips: 400"))
     out = tmp_path / "data"
     command = [sys.executable, "-m", "timbrescope", "dataset", str(recipe), "--out", str(out), "--jobs", "2"]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        # a shell that starts the tests in the background makes all of them deaf to it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
     )
     deadline = time.monotonic() + 120.0
     while not list(out.glob("train-*.json")):
