@@ -34,6 +34,8 @@ class Instrument:
         Notes that one player sounds at once.
     family : str
         Group of instruments that are easily mistaken for one another.
+    bank : int
+        MIDI bank of the program.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Instrument:
     highest_pitch: int
     max_voices: int
     family: str
+    bank: int = 0
 
     @property
     def slug(self) -> str:

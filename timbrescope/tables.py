@@ -31,7 +31,7 @@ def occurrences(manifest: Manifest) -> Table:
     table.add_column("")
     for split in counted.per_instrument:
         table.add_column(split, justify="right")
-    for name in manifest.recipe.instruments:
+    for name in manifest.recipe.labels:
         table.add_row(name, *(str(counts[name]) for counts in counted.per_instrument.values()))
     table.add_section()
     for number in sorted({n for counts in counted.per_n_instruments.values() for n in counts}):

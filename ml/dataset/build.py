@@ -29,10 +29,9 @@ from ml.dataset.shards import (
 )
 from ml.errors import InvalidRequestError, StorageError
 from ml.melspec import MelConfig
+from ml.synthesis.bank_check import check_banks
 from ml.synthesis.instantiate import ClipPlan, instantiate
 from ml.synthesis.recipe import Recipe
-from ml.synthesis.render import load_fluidsynth
-from ml.synthesis.soundfonts import find_bank
 
 VERSIONED_PACKAGES = ("numpy", "scipy", "librosa", "soundfile", "pyfluidsynth", "mido")
 
@@ -83,11 +82,7 @@ def build_dataset(
     StorageError
         When the disk is full or the folder cannot be written; finished shards stay.
     """
-    load_fluidsynth()
-    banks = {name: find_bank(name) for name in recipe.soundfonts}
-    for bank in banks.values():
-        for instrument in recipe.vocabulary:
-            bank.file_for(instrument.program)
+    banks = check_banks(recipe)
     clips = tuple(instantiate(recipe))
     _claim_folder(folder, recipe, content, mel, clips)
     shards = plan_shards(clips)
@@ -113,7 +108,7 @@ def build_dataset(
         recipe_sha256=recipe.digest,
         mel=mel,
         shards=tuple(records[shard.name] for shard in shards),
-        occurrences=count_occurrences(clips, recipe.instruments),
+        occurrences=count_occurrences(clips, recipe.labels),
         soundfonts={name: bank.sha256() for name, bank in banks.items()},
         versions={package: version(package) for package in VERSIONED_PACKAGES},
     )

@@ -42,7 +42,7 @@ class SplitReader:
 
     def __init__(self, folder: Path, split: Split) -> None:
         self.manifest = Manifest.read(folder)
-        self.label_names = self.manifest.recipe.instruments
+        self.label_names = self.manifest.recipe.labels
         plans = _read_plans(folder)
         records = [record for record in self.manifest.shards if record.split == split]
         if not records:

@@ -17,11 +17,11 @@ from ml.errors import InvalidRequestError
 from ml.evaluation.metrics import f1_scores
 from ml.model import Model
 from ml.recording import Recording
+from ml.synthesis.bank_check import check_banks
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.mix import render_clip
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ
-from ml.synthesis.soundfonts import find_bank
 
 N_RESAMPLINGS = 1_000
 INTERVAL_PERCENT = (2.5, 97.5)
@@ -84,10 +84,10 @@ def evaluate_on_fresh_clips(
     trained_seed = model.card.dataset.get("recipe", {}).get("seed")
     if recipe.seed == trained_seed:
         raise InvalidRequestError(f"Seed {recipe.seed} is that of the model's training data; choose another.")
-    missing = [name for name in recipe.instruments if name not in model.card.labels]
+    missing = [name for name in recipe.labels if name not in model.card.labels]
     if missing:
         raise InvalidRequestError(f"The model {model.card.id} has no label for {', '.join(missing)}.")
-    banks = {name: find_bank(name) for name in recipe.soundfonts}
+    banks = check_banks(recipe)
     truth, predicted, n_playing = [], [], []
     for index, plan in enumerate(instantiate(recipe), start=1):
         recording = Recording(render_clip(plan, banks).mix, SAMPLE_RATE_HZ)

@@ -1,152 +1,155 @@
 """Instantiation: a recipe and its seed become clips in which every random choice is made.
 
-A `ClipPlan` is all that rendering needs; it is saved with the data set (`clips.jsonl`) and renders again to
-the same bytes. Each clip draws from its own generator, seeded by (recipe seed, clip index), so clip 17 is the
-same whether one clip or ten thousand are made, on one process or many.
-
-Times are multiples of one MIDI tick (1/960 s), so that the MIDI file and the rendering agree exactly.
-After Salamon et al., *Scaper: a library for soundscape synthesis and augmentation* (WASPAA 2017).
+Each clip draws from its own generators, seeded by (recipe seed, clip index), so clip 17 is the same whether
+one clip or ten thousand are made, on one process or many. What the first recipes knew is drawn from the
+clip's base generator, in an order that never changes; every later feature has a generator of its own,
+(recipe seed, clip index, feature), so that using one changes nothing else.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
 
 import numpy as np
 
 from ml.instruments import Instrument
+from ml.synthesis.bank_choice import BankChoice, banks_of, draw_bank, plain_names
+from ml.synthesis.combinations import UniformCombinations, draw_count, draw_instruments
+from ml.synthesis.melodies.random_notes import draw_plain, draw_shaped
+from ml.synthesis.melodies.settings import Melody
+from ml.synthesis.plan import SPLITS, TICKS_PER_SECOND, ClipPlan, Note, Split, StemPlan
 from ml.synthesis.recipe import Recipe
 
-TICKS_PER_SECOND = 960
-MIN_SOUNDING_S = 0.15  # a stem whose only note starts later than this before the end would be inaudible
+__all__ = ["TICKS_PER_SECOND", "ClipPlan", "Note", "Split", "StemPlan", "instantiate", "validation_indices"]
 
-Split = Literal["train", "validation"]
+_SPLIT_STREAM = 0x5B117
 
 
-@dataclass(frozen=True)
-class Note:
-    """One note: start and duration in seconds (multiples of 1/960 s), MIDI pitch, MIDI velocity 1-127."""
+class _Feature(IntEnum):
+    """Numbers of the generators; never renumber. None is 0: numpy's seeding ignores zeros at the end."""
 
-    start_s: float
-    duration_s: float
-    pitch: int
-    velocity: int
+    COMBINATION = 1
+    SOUNDFONT = 2
+    MELODY_CHOICE = 3
+    MELODY = 4
 
 
 @dataclass(frozen=True)
-class StemPlan:
-    """One instrument's part: what is played, by which program of which SoundFont, and at which gain."""
+class _Ingredients:
+    """What all clips of a recipe share."""
 
-    instrument: str
-    program: int
-    soundfont: str
-    gain_db: float
-    notes: tuple[Note, ...]
+    recipe: Recipe
+    vocabulary: tuple[Instrument, ...]
+    melodies: tuple[Melody, ...]
+    banks: dict[Split, tuple[BankChoice, ...]]
+    plain_banks: tuple[str, ...] | None
 
-
-@dataclass(frozen=True)
-class ClipPlan:
-    """One clip with every choice made."""
-
-    clip_id: str
-    split: Split
-    duration_s: float
-    reverb: bool
-    chorus: bool
-    stems: tuple[StemPlan, ...]
-
-    @property
-    def labels(self) -> frozenset[str]:
-        """Names of the instruments that play."""
-        return frozenset(stem.instrument for stem in self.stems)
-
-    def to_json(self) -> str:
-        """One line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @staticmethod
-    def from_json(line: str) -> ClipPlan:
-        """Read a plan back from `to_json`'s line."""
-        fields: dict[str, Any] = json.loads(line)
-        stems = tuple(
-            StemPlan(**{**stem, "notes": tuple(Note(**note) for note in stem["notes"])})
-            for stem in fields["stems"]
-        )
-        return ClipPlan(**{**fields, "stems": stems})
+    def generator(self, index: int, feature: _Feature, stem: int | None = None) -> np.random.Generator:
+        place = () if stem is None else (stem + 1,)
+        return np.random.default_rng([self.recipe.seed, index, feature, *place])
 
 
-def instantiate(recipe: Recipe) -> Iterator[ClipPlan]:
+def instantiate(recipe: Recipe, indices: Iterable[int] | None = None) -> Iterator[ClipPlan]:
     """Make every random choice of a recipe.
 
     Parameters
     ----------
     recipe : Recipe
         A validated recipe; its `seed` decides everything.
+    indices : iterable of int, optional
+        Which clips, 0 to `recipe.n_clips - 1`; by default all. A clip is the same whichever others are made.
 
     Yields
     ------
     ClipPlan
-        `recipe.n_clips` plans in a fixed order; the split is fixed here, before anything is rendered.
+        Plans in the order asked for; the split is fixed here, before anything is rendered.
     """
-    validation = _validation_indices(recipe)
-    for index in range(recipe.n_clips):
-        rng = np.random.default_rng([recipe.seed, index])
-        yield _draw_clip(recipe, index, "validation" if index in validation else "train", rng)
+    validation = validation_indices(recipe)
+    ingredients = _Ingredients(
+        recipe,
+        recipe.vocabulary,
+        recipe.melodies,
+        {split: banks_of(recipe.soundfonts, split) for split in SPLITS},
+        plain_names(recipe.soundfonts) if recipe.soundfont_per == "clip" else None,
+    )
+    for index in range(recipe.n_clips) if indices is None else indices:
+        yield _draw_clip(ingredients, index, "validation" if index in validation else "train")
 
 
-def _validation_indices(recipe: Recipe) -> frozenset[int]:
+def validation_indices(recipe: Recipe) -> frozenset[int]:
+    """Which clips validate.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    frozenset of int
+        `n_clips * validation_share` of them, rounded, drawn with the recipe's seed.
+    """
     n_validation = round(recipe.n_clips * recipe.validation_share)
-    order = np.random.default_rng([recipe.seed, recipe.n_clips, 0x5B117]).permutation(recipe.n_clips)
-    return frozenset(int(index) for index in order[:n_validation])
+    order = np.random.default_rng([recipe.seed, recipe.n_clips, _SPLIT_STREAM]).permutation(recipe.n_clips)
+    return frozenset(order[:n_validation].tolist())
 
 
-def _draw_clip(recipe: Recipe, index: int, split: Split, rng: np.random.Generator) -> ClipPlan:
-    n_instruments = int(rng.choice(recipe.instruments_per_clip))
-    chosen = rng.choice(len(recipe.vocabulary), size=n_instruments, replace=False)
-    soundfont = str(rng.choice(recipe.soundfonts))
+def _draw_clip(ingredients: _Ingredients, index: int, split: Split) -> ClipPlan:
+    recipe, rng = ingredients.recipe, np.random.default_rng([ingredients.recipe.seed, index])
+    players = [ingredients.vocabulary[which] for which in _draw_players(ingredients, index, rng)]
+    if ingredients.plain_banks is not None:
+        soundfonts = [str(rng.choice(ingredients.plain_banks))] * len(players)
+    else:
+        soundfonts = _draw_soundfonts(ingredients, index, split, players)
+    reverb = bool(rng.random() < recipe.reverb_probability)
+    chorus = bool(rng.random() < recipe.chorus_probability)
+    melody = _draw_melody_choice(ingredients, index)
+    stems = []
+    for stem, (player, soundfont) in enumerate(zip(players, soundfonts, strict=True)):
+        gain_db = round(float(rng.uniform(*recipe.level_db)), 3)
+        if melody.is_plain:
+            notes = draw_plain(melody, player, recipe.clip_duration_s, rng)
+        else:
+            own = ingredients.generator(index, _Feature.MELODY, stem)
+            notes = draw_shaped(melody, player, recipe.clip_duration_s, own)
+        stems.append(StemPlan(player.name, player.program, soundfont, gain_db, notes, player.bank))
     return ClipPlan(
         clip_id=f"{recipe.name}-{index:07d}",
         split=split,
         duration_s=recipe.clip_duration_s,
-        reverb=bool(rng.random() < recipe.reverb_probability),
-        chorus=bool(rng.random() < recipe.chorus_probability),
-        stems=tuple(_draw_stem(recipe, recipe.vocabulary[which], soundfont, rng) for which in chosen),
+        reverb=reverb,
+        chorus=chorus,
+        stems=tuple(stems),
     )
 
 
-def _draw_stem(recipe: Recipe, instrument: Instrument, soundfont: str, rng: np.random.Generator) -> StemPlan:
-    return StemPlan(
-        instrument=instrument.name,
-        program=instrument.program,
-        soundfont=soundfont,
-        gain_db=round(float(rng.uniform(*recipe.level_db)), 3),
-        notes=_draw_melody(recipe, instrument, rng),
-    )
+def _draw_players(ingredients: _Ingredients, index: int, rng: np.random.Generator) -> list[int]:
+    """Places of a clip's instruments in the vocabulary."""
+    recipe, vocabulary = ingredients.recipe, ingredients.vocabulary
+    if isinstance(recipe.combinations, UniformCombinations) and isinstance(
+        recipe.instruments_per_clip, tuple
+    ):
+        own = rng
+    else:
+        own = ingredients.generator(index, _Feature.COMBINATION)
+    n_instruments = draw_count(recipe.instruments_per_clip, own)
+    return draw_instruments(recipe.combinations, vocabulary, n_instruments, own)
 
 
-def _draw_melody(recipe: Recipe, instrument: Instrument, rng: np.random.Generator) -> tuple[Note, ...]:
-    """Random notes one after another until the clip is full; at least one note always sounds."""
-    melody = recipe.melody
-    lowest_pitch, highest_pitch = melody.pitches_of(instrument)
-    notes: list[Note] = []
-    time_s = _on_tick(rng.uniform(*melody.rest_duration_s))
-    while not notes or time_s < recipe.clip_duration_s - MIN_SOUNDING_S:
-        start_s = min(time_s, _on_tick(recipe.clip_duration_s / 2)) if not notes else time_s
-        duration_s = _on_tick(rng.uniform(*melody.note_duration_s))
-        notes.append(
-            Note(
-                start_s=start_s,
-                duration_s=duration_s,
-                pitch=int(rng.integers(lowest_pitch, highest_pitch, endpoint=True)),
-                velocity=int(rng.integers(*melody.velocity, endpoint=True)),
-            )
-        )
-        time_s = _on_tick(start_s + duration_s + rng.uniform(*melody.rest_duration_s))
-    return tuple(notes)
+def _draw_soundfonts(
+    ingredients: _Ingredients, index: int, split: Split, players: list[Instrument]
+) -> list[str]:
+    rng, banks = ingredients.generator(index, _Feature.SOUNDFONT), ingredients.banks[split]
+    if ingredients.recipe.soundfont_per == "clip":
+        return [draw_bank(banks, [player.name for player in players], rng)] * len(players)
+    return [draw_bank(banks, [player.name], rng) for player in players]
 
 
-def _on_tick(time_s: float) -> float:
-    return round(time_s * TICKS_PER_SECOND) / TICKS_PER_SECOND
+def _draw_melody_choice(ingredients: _Ingredients, index: int) -> Melody:
+    melodies = ingredients.melodies
+    if len(melodies) == 1:
+        return melodies[0]
+    weights = np.array([melody.weight for melody in melodies])
+    rng = ingredients.generator(index, _Feature.MELODY_CHOICE)
+    return melodies[int(rng.choice(len(melodies), p=weights / weights.sum()))]

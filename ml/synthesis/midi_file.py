@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import mido
 
-from ml.synthesis.instantiate import TICKS_PER_SECOND, ClipPlan, StemPlan
+from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan, StemPlan
 
 TICKS_PER_BEAT = 480
 TEMPO_US_PER_BEAT = 1_000_000 * TICKS_PER_BEAT // TICKS_PER_SECOND
@@ -39,14 +39,16 @@ def stem_messages(stem: StemPlan, channel: int = 0) -> tuple[StemMessage, ...]:
     Returns
     -------
     tuple of StemMessage
-        Program change first, then note-ons and note-offs by time; a note ends before another begins at the
-        same tick.
+        Bank (where it is not 0) and program change first, then note-ons and note-offs by time; a note ends
+        before another begins at the same tick.
     """
     notes = [
         (note.start_s + note.duration_s, 0, bytes([0x80 | channel, note.pitch, 0])) for note in stem.notes
     ] + [(note.start_s, 1, bytes([0x90 | channel, note.pitch, note.velocity])) for note in stem.notes]
-    program = StemMessage(0.0, bytes([0xC0 | channel, stem.program]))
-    return (program, *(StemMessage(time_s, message) for time_s, _, message in sorted(notes)))
+    preset = [StemMessage(0.0, bytes([0xC0 | channel, stem.program]))]
+    if stem.bank:  # bank 0 is where every channel begins
+        preset.insert(0, StemMessage(0.0, bytes([0xB0 | channel, 0, stem.bank])))
+    return (*preset, *(StemMessage(time_s, message) for time_s, _, message in sorted(notes)))
 
 
 def clip_midi(plan: ClipPlan) -> bytes:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.synthesis.instantiate import ClipPlan
 from ml.synthesis.midi_file import stem_messages
+from ml.synthesis.plan import ClipPlan
 from ml.synthesis.render import SAMPLE_RATE_HZ, RenderOptions, render_events
 from ml.synthesis.soundfonts import Bank
 

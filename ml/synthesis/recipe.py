@@ -10,16 +10,33 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator
 
 from ml.errors import InvalidRequestError, UnknownInstrumentError
-from ml.instruments import INSTRUMENTS, Instrument, instruments_named
+from ml.instruments import INSTRUMENTS, Instrument, instruments_named, slug_of
+from ml.synthesis.bank_choice import SoundFonts, require_served
+from ml.synthesis.combinations import (
+    Combinations,
+    ExplicitCombinations,
+    InstrumentCounts,
+    UniformCombinations,
+    require_known,
+)
+from ml.synthesis.melodies.settings import Melody
+from ml.synthesis.sections import (
+    Count,
+    Probability,
+    Range,
+    RangeOfPitches,
+    Section,
+    field_name,
+)
 
-Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-Pitch = Annotated[int, Field(ge=0, le=127)]
+MAX_STEMS = 15  # the melodic channels of a MIDI port
+DEFAULT_COUNTS = (1, 2, 3, 4)
 
 
 class InvalidRecipeError(InvalidRequestError):
@@ -28,106 +45,139 @@ class InvalidRecipeError(InvalidRequestError):
     code = "invalid-recipe"
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class CustomInstrument(Section):
+    """An instrument that is not in the vocabulary: a label, the preset that plays it, and what it can do."""
 
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    program: Annotated[int, Field(ge=0, le=127)]
+    bank: Annotated[int, Field(ge=0, le=127)] = 0
+    pitch_range: RangeOfPitches
+    max_voices: Count = 1
+    family: str = ""
 
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
-    if value[0] > value[1]:
-        raise ValueError(f"range [{value[0]}, {value[1]}] is empty: the first number must not be the larger")
-    return value
-
-
-class Melody(_Section):
-    """How each instrument's notes are drawn: one voice of random notes and rests.
-
-    `pitch_range` is a range for all instruments, or ``natural`` for each instrument's own.
-    """
-
-    source: Literal["random"] = "random"
-    pitch_range: tuple[Pitch, Pitch] | Literal["natural"] = (60, 72)
-    note_duration_s: tuple[float, float] = (0.2, 2.0)
-    rest_duration_s: tuple[float, float] = (0.0, 0.3)
-    velocity: tuple[Annotated[int, Field(ge=1, le=127)], Annotated[int, Field(ge=1, le=127)]] = (70, 127)
-
-    @field_validator("pitch_range", "note_duration_s", "rest_duration_s", "velocity")
+    @field_validator("name")
     @classmethod
-    def _ranges_are_ordered(cls, value: object) -> object:
-        return _ordered(value) if isinstance(value, tuple) else value
-
-    @model_validator(mode="after")
-    def _notes_have_a_length(self) -> Self:
-        if self.note_duration_s[0] < 0.01:
-            raise ValueError(
-                f"note_duration_s starts at {self.note_duration_s[0]} s; notes need at least 0.01 s"
-            )
-        if self.rest_duration_s[0] < 0.0:
-            raise ValueError(f"rest_duration_s starts at {self.rest_duration_s[0]} s; it cannot be negative")
-        return self
-
-    def pitches_of(self, instrument: Instrument) -> tuple[int, int]:
-        """Lowest and highest pitch to draw for an instrument, inclusive."""
-        if self.pitch_range == "natural":
-            return instrument.lowest_pitch, instrument.highest_pitch
-        return self.pitch_range
+    def _name_can_be_spelt(cls, value: str) -> str:
+        if not slug_of(value) or value != value.strip():
+            raise ValueError(f"{value!r} needs a letter a-z or a digit, for file names, and no space around")
+        return value
 
 
-class Recipe(_Section):
-    """A whole data set. See `recipes/protocol.yaml` for an example with every field explained."""
+InstrumentEntry = Annotated[
+    Annotated[str, Tag("<name>")] | Annotated[CustomInstrument, Tag("<custom>")],
+    Discriminator(lambda value: "<name>" if isinstance(value, str) else "<custom>"),
+]
+Melodies = Annotated[
+    Annotated[Melody, Tag("<one>")] | Annotated[tuple[Melody, ...], Tag("<several>"), Field(min_length=1)],
+    Discriminator(lambda value: "<several>" if isinstance(value, (list, tuple)) else "<one>"),
+]
+
+
+class Recipe(Section):
+    """A whole data set. `recipes/full.yaml` shows and explains every field.
+
+    Cross-checks run where the later of two fields is validated, so that a fault names that field.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     description: str = ""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     n_clips: Annotated[int, Field(ge=1, le=10_000_000)]
     validation_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
     clip_duration_s: Annotated[float, Field(ge=0.5, le=60.0)] = 5.0
-    instruments: tuple[str, ...] = tuple(instrument.name for instrument in INSTRUMENTS)
-    instruments_per_clip: tuple[Annotated[int, Field(ge=1)], ...] = (1, 2, 3, 4)
-    melody: Melody = Melody()
-    level_db: tuple[float, float] = (-3.0, 3.0)
-    soundfonts: tuple[str, ...] = ("FluidR3_GM",)
+    instruments: Annotated[tuple[InstrumentEntry, ...], Field(min_length=1)] = tuple(
+        instrument.name for instrument in INSTRUMENTS
+    )
+    combinations: Combinations = UniformCombinations()
+    instruments_per_clip: Annotated[InstrumentCounts, Field(validate_default=True)] = DEFAULT_COUNTS
+    melody: Melodies = Melody()
+    level_db: Range = (-3.0, 3.0)
+    soundfont_per: Literal["clip", "stem"] = "clip"
+    soundfonts: Annotated[SoundFonts, Field(validate_default=True)] = ("FluidR3_GM",)
     reverb_probability: Probability = 0.5
     chorus_probability: Probability = 0.5
 
-    @field_validator("level_db")
-    @classmethod
-    def _level_is_ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
-        return _ordered(value)
-
     @field_validator("instruments")
     @classmethod
-    def _instruments_exist(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _instruments_exist(cls, value: tuple[str | CustomInstrument, ...]) -> object:
         try:
-            instruments_named(value)
+            instruments_named(entry for entry in value if isinstance(entry, str))
         except UnknownInstrumentError as error:
             known = ", ".join(instrument.name for instrument in INSTRUMENTS)
             raise ValueError(f"{error} Known: {known}.") from error
-        if len(set(value)) != len(value):
+        names = _names(value)
+        if len(set(names)) != len(names):
             raise ValueError("an instrument is named twice")
+        if len({slug_of(name) for name in names}) != len(names):
+            raise ValueError("two instruments have the same name but for case and punctuation")
         return value
 
-    @model_validator(mode="after")
-    def _clips_can_be_drawn(self) -> Self:
-        if not self.instruments or not self.instruments_per_clip or not self.soundfonts:
-            raise ValueError("instruments, instruments_per_clip and soundfonts must each name at least one")
-        if max(self.instruments_per_clip) > len(self.instruments):
-            raise ValueError(
-                f"instruments_per_clip asks for {max(self.instruments_per_clip)} of "
-                f"{len(self.instruments)} instruments"
-            )
-        if max(self.instruments_per_clip) > 15:
-            raise ValueError("instruments_per_clip is limited to 15, the melodic channels of a MIDI port")
-        return self
+    @field_validator("combinations")
+    @classmethod
+    def _combinations_are_of_the_instruments(cls, value: Combinations, info: ValidationInfo) -> Combinations:
+        return require_known(value, _names(info.data["instruments"])) if "instruments" in info.data else value
+
+    @field_validator("instruments_per_clip")
+    @classmethod
+    def _so_many_can_be_drawn(cls, value: InstrumentCounts, info: ValidationInfo) -> InstrumentCounts:
+        combinations, instruments = info.data.get("combinations"), info.data.get("instruments")
+        if isinstance(combinations, ExplicitCombinations):
+            if value not in (combinations.sizes, DEFAULT_COUNTS):
+                raise ValueError(f"the explicit combinations have {combinations.sizes}; leave this field out")
+            return combinations.sizes
+        if instruments is not None and max(value) > len(instruments):
+            raise ValueError(f"asks for {max(value)} of {len(instruments)} instruments")
+        if max(value) > MAX_STEMS:
+            raise ValueError(f"is limited to {MAX_STEMS}, the melodic channels of a MIDI port")
+        return value
+
+    @field_validator("soundfonts")
+    @classmethod
+    def _every_instrument_is_served(cls, value: SoundFonts, info: ValidationInfo) -> SoundFonts:
+        if not {"instruments", "combinations", "soundfont_per"} <= info.data.keys():
+            return value  # the fault is theirs
+        names, combinations = _names(info.data["instruments"]), info.data["combinations"]
+        if info.data["soundfont_per"] == "stem":
+            together = [frozenset({name}) for name in names]
+        elif isinstance(combinations, ExplicitCombinations):
+            together = [frozenset(one.instruments) for one in combinations.sets]
+        else:
+            together = [frozenset(names)]
+        require_served(value, together, names)
+        return value
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the instruments, in label order."""
+        return _names(self.instruments)
 
     @property
     def vocabulary(self) -> tuple[Instrument, ...]:
         """The instruments in label order."""
-        return instruments_named(self.instruments)
+        return tuple(_instrument(entry) for entry in self.instruments)
+
+    @property
+    def melodies(self) -> tuple[Melody, ...]:
+        """The melodies, of which each clip draws one."""
+        return self.melody if isinstance(self.melody, tuple) else (self.melody,)
 
     @property
     def digest(self) -> str:
         """SHA-256 of the validated recipe: equal digests make equal data sets."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+
+
+def _names(instruments: tuple[str | CustomInstrument, ...]) -> tuple[str, ...]:
+    return tuple(entry if isinstance(entry, str) else entry.name for entry in instruments)
+
+
+def _instrument(entry: str | CustomInstrument) -> Instrument:
+    if isinstance(entry, str):
+        return instruments_named([entry])[0]
+    lowest_pitch, highest_pitch = entry.pitch_range
+    return Instrument(
+        entry.name, entry.program, lowest_pitch, highest_pitch, entry.max_voices, entry.family, entry.bank
+    )
 
 
 def parse_recipe(text: str) -> Recipe:
@@ -157,7 +207,7 @@ def parse_recipe(text: str) -> Recipe:
         return Recipe.model_validate(fields)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'recipe'}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{field_name(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
             for fault in error.errors()
         ]
         raise InvalidRecipeError(

@@ -98,7 +98,7 @@ def find_bank(name: str) -> Bank:
         if candidate.is_dir() and any(candidate.glob("[0-9][0-9][0-9].sf[23]")):
             return Bank(given.name, candidate)
         if candidate.is_file():
-            _require_soundfont(candidate)
+            require_soundfont(candidate)
             return Bank(given.stem if given.suffix in ENDINGS else given.name, candidate)
     raise MissingSoundFontError(
         f"SoundFont {name} was not found. Debian: apt-get install fluid-soundfont-gm (FluidR3_GM); "
@@ -106,8 +106,18 @@ def find_bank(name: str) -> Bank:
     )
 
 
-def _require_soundfont(path: Path) -> None:
-    with path.open("rb") as stream:
-        head = stream.read(12)
+def require_soundfont(path: Path) -> None:
+    """Check that a file says it is a SoundFont.
+
+    Raises
+    ------
+    MissingSoundFontError
+        When it has no RIFF sfbk header or cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(12)
+    except OSError as error:
+        raise MissingSoundFontError(f"The SoundFont {path} cannot be read: {error.strerror}.") from error
     if head[:4] != b"RIFF" or head[8:12] != b"sfbk":
         raise MissingSoundFontError(f"{path} is not a SoundFont (no RIFF sfbk header).")

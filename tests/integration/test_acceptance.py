@@ -18,11 +18,11 @@ import soundfile
 from numpy.typing import NDArray
 
 from ml.evaluation.metrics import f1_scores
+from ml.synthesis.bank_check import check_banks
 from ml.synthesis.instantiate import ClipPlan, instantiate
 from ml.synthesis.mix import render_clip
 from ml.synthesis.recipe import read_recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ
-from ml.synthesis.soundfonts import find_bank
 
 N_FRESH_CLIPS = 200
 FRESH_SEED = 77_000_001
@@ -55,19 +55,19 @@ def relevance(client: httpx.Client, map_links: dict[str, str]) -> NDArray[np.flo
 def test_two_hundred_fresh_protocol_clips_over_http(client: httpx.Client) -> None:
     recipe = read_recipe(Path("recipes/protocol.yaml"))
     recipe = recipe.model_copy(update={"n_clips": N_FRESH_CLIPS, "seed": FRESH_SEED})
-    banks = {name: find_bank(name) for name in recipe.soundfonts}
+    banks = check_banks(recipe)
 
     def found_in(plan: ClipPlan) -> list[bool]:
         buffer = io.BytesIO()
         soundfile.write(buffer, render_clip(plan, banks).mix, SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
         result = ask(client, "/classify", buffer.getvalue())
         present = {entry["instrument"] for entry in result["instruments"] if entry["present"]}
-        return [name in present for name in recipe.instruments]
+        return [name in present for name in recipe.labels]
 
     plans = list(instantiate(recipe))
     with ThreadPoolExecutor(2) as pool:
         predicted = np.array(list(pool.map(found_in, plans)))
-    truth = np.array([[name in plan.labels for name in recipe.instruments] for plan in plans])
+    truth = np.array([[name in plan.labels for name in recipe.labels] for plan in plans])
     assert f1_scores(truth, predicted).macro >= LEAST_MACRO_F1
 
 

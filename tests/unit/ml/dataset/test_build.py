@@ -85,7 +85,7 @@ def test_the_manifest_says_what_is_there(built: Path) -> None:
     plans = [ClipPlan.from_json(line) for line in (built / "clips.jsonl").read_text().splitlines()]
     for split in ("train", "validation"):
         of_split = [plan for plan in plans if plan.split == split]
-        for name in RECIPE.instruments:
+        for name in RECIPE.labels:
             counted = sum(name in plan.labels for plan in of_split)
             assert manifest.occurrences.per_instrument[split][name] == counted
         assert sum(manifest.occurrences.per_n_instruments[split].values()) == len(of_split)

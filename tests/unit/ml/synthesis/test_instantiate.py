@@ -8,9 +8,11 @@ from collections import Counter
 import mido
 import pytest
 
-from ml.synthesis.instantiate import TICKS_PER_SECOND, ClipPlan, instantiate
+from ml.synthesis.instantiate import instantiate
+from ml.synthesis.melodies.settings import RandomMelody
 from ml.synthesis.midi_file import clip_midi, stem_messages
-from ml.synthesis.recipe import Melody, Recipe
+from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan
+from ml.synthesis.recipe import Recipe
 
 RECIPE = Recipe(name="small", seed=3, n_clips=200)
 
@@ -62,7 +64,7 @@ def test_notes_follow_one_another(plans: list[ClipPlan]) -> None:
 
 
 def test_a_note_always_sounds_even_after_a_long_rest() -> None:
-    recipe = RECIPE.model_copy(update={"melody": Melody(rest_duration_s=(30.0, 40.0))})
+    recipe = RECIPE.model_copy(update={"melody": RandomMelody(rest_duration_s=(30.0, 40.0))})
     assert all(stem.notes for plan in instantiate(recipe) for stem in plan.stems)
 
 

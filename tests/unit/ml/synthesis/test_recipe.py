@@ -16,9 +16,9 @@ def test_the_protocol_is_the_studys() -> None:
     recipe = read_recipe(RECIPES / "protocol.yaml")
     assert (recipe.n_clips, recipe.clip_duration_s, recipe.validation_share) == (8_000, 5.0, 0.2)
     assert recipe.instruments_per_clip == (1, 2, 3, 4)
-    assert recipe.melody.pitch_range == (60, 72)
-    assert recipe.instruments == tuple(instrument.name for instrument in INSTRUMENTS)
-    assert len(recipe.instruments) == 12
+    assert recipe.melodies[0].pitch_range == (60, 72)
+    assert recipe.labels == tuple(instrument.name for instrument in INSTRUMENTS)
+    assert len(recipe.labels) == 12
 
 
 def test_every_committed_recipe_is_valid_and_has_its_files_name() -> None:
@@ -47,14 +47,17 @@ def test_json_is_accepted_too() -> None:
         ("{name: A b, n_clips: 1}", "name: String should match"),
         ("{name: a, n_clips: 1, instruments: [Kazoo]}", "instruments: Unknown instrument 'Kazoo'"),
         ("{name: a, n_clips: 1, instruments: [Violin, Violin]}", "instruments: an instrument is named twice"),
-        ("{name: a, n_clips: 1, instruments: [Violin]}", "instruments_per_clip asks for 4 of 1"),
+        ("{name: a, n_clips: 1, instruments: [Violin]}", "instruments_per_clip: asks for 4 of 1"),
         (
             "{name: a, n_clips: 1, melody: {pitch_range: [72, 60]}}",
             "melody.pitch_range: range [72, 60] is empty",
         ),
-        ("{name: a, n_clips: 1, melody: {note_duration_s: [0, 1]}}", "notes need at least 0.01 s"),
+        (
+            "{name: a, n_clips: 1, melody: {note_duration_s: [0, 1]}}",
+            "melody.note_duration_s.0: Input should be greater than 0",
+        ),
         ("{name: a, n_clips: 1, level_db: [3, -3]}", "level_db: range [3.0, -3.0] is empty"),
-        ("{name: a, n_clips: 1, soundfonts: []}", "must each name at least one"),
+        ("{name: a, n_clips: 1, soundfonts: []}", "soundfonts: Tuple should have at least 1 item"),
         ("[1, 2]", "not a mapping"),
         ("a: [", "not YAML"),
     ],
@@ -82,4 +85,4 @@ def test_equal_recipes_have_equal_digests() -> None:
 def test_natural_ranges_are_the_instruments_own() -> None:
     recipe = parse_recipe("{name: a, n_clips: 1, melody: {pitch_range: natural}}")
     piccolo = next(instrument for instrument in INSTRUMENTS if instrument.name == "Piccolo")
-    assert recipe.melody.pitches_of(piccolo) == (74, 102)
+    assert recipe.melodies[0].pitches_of(piccolo) == (74, 102)

@@ -18,7 +18,8 @@ from ml.errors import InvalidRequestError, StorageError, UnknownModelError
 from ml.melspec import MelConfig, scaled
 from ml.model import load_model
 from ml.networks.registry import UnknownNetworkError
-from ml.synthesis.recipe import Melody, Recipe
+from ml.synthesis.melodies.settings import RandomMelody
+from ml.synthesis.recipe import Recipe
 from ml.training.augment import mix_pairs, scaled_batch
 from ml.training.config import TrainingConfig
 from ml.training.state import EpochRecord, ModelConflictError
@@ -32,7 +33,7 @@ RECIPE = Recipe(
     validation_share=0.25,
     instruments=("Piccolo", "Acoustic Bass"),
     instruments_per_clip=(1, 2),
-    melody=Melody(pitch_range="natural"),
+    melody=RandomMelody(pitch_range="natural"),
 )
 CONFIG = TrainingConfig(n_epochs=8, batch_size=8, mix_probability=0.2, seed=1)
 

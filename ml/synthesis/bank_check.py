@@ -1,0 +1,122 @@
+"""Checking a recipe's banks on this machine, before anything is rendered.
+
+Every bank has to be here, be a SoundFont that FluidSynth loads, and hold the preset (bank:program) of every
+instrument that it may be drawn for: FluidSynth itself would silently play another one. A bank that validates
+must not be trained on under another name either, which its files' contents show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ml.instruments import Instrument
+from ml.synthesis.bank_choice import BankChoice, SplitBanks, choices
+from ml.synthesis.recipe import InvalidRecipeError, Recipe
+from ml.synthesis.render import load_fluidsynth
+from ml.synthesis.soundfonts import Bank, MissingSoundFontError, find_bank, require_soundfont
+
+
+def check_banks(recipe: Recipe) -> dict[str, Bank]:
+    """Find and check every bank of a recipe.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    dict of str to Bank
+        By the names that the recipe uses.
+
+    Raises
+    ------
+    MissingFluidSynthError
+    MissingSoundFontError
+        When a bank is missing, is no SoundFont, or lacks the preset of an instrument; the message names the
+        field, and `extra` lists all faults.
+    InvalidRecipeError
+        When a bank that validates has the contents of one that is trained on.
+    """
+    load_fluidsynth()
+    banks: dict[str, Bank] = {}
+    faults: list[str] = []
+    for field, choice in _fields(recipe):
+        try:
+            banks[choice.name] = find_bank(choice.name)
+            _require_presets(banks[choice.name], _served(recipe, choice))
+        except MissingSoundFontError as error:
+            faults.append(f"{field}: {error}")
+    if faults:
+        raise MissingSoundFontError(" ".join(faults), extra={"faults": faults})
+    if isinstance(recipe.soundfonts, SplitBanks):
+        _require_apart(recipe, recipe.soundfonts, banks)
+    return banks
+
+
+def _fields(recipe: Recipe) -> Iterator[tuple[str, BankChoice]]:
+    if not isinstance(recipe.soundfonts, SplitBanks):
+        for place, choice in enumerate(choices(recipe.soundfonts)):
+            yield f"soundfonts.{place}", choice
+        return
+    for split, entries in (("train", recipe.soundfonts.train), ("validation", recipe.soundfonts.validation)):
+        for place, choice in enumerate(choices(entries)):
+            yield f"soundfonts.{split}.{place}", choice
+
+
+def _served(recipe: Recipe, choice: BankChoice) -> list[Instrument]:
+    return [instrument for instrument in recipe.vocabulary if instrument.name not in choice.without]
+
+
+def _require_presets(bank: Bank, instruments: list[Instrument]) -> None:
+    by_file: dict[Path, list[Instrument]] = {}
+    for instrument in instruments:
+        by_file.setdefault(bank.file_for(instrument.program), []).append(instrument)
+    for path, players in by_file.items():
+        require_soundfont(path)
+        with _opened(path) as (synth, soundfont_id):
+            for player in players:
+                if synth.sfpreset_name(soundfont_id, player.bank, player.program) is None:
+                    raise MissingSoundFontError(
+                        f"SoundFont bank {bank.name} ({path}) has no preset {player.bank}:{player.program}, "
+                        f"which plays {player.name}."
+                    )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, int]]:
+    synth = load_fluidsynth().Synth(**{"synth.dynamic-sample-loading": 1, "synth.polyphony": 1})
+    try:
+        soundfont_id = synth.sfload(str(path))
+        if soundfont_id < 0:
+            raise MissingSoundFontError(f"FluidSynth cannot load the SoundFont {path}.")
+        yield synth, soundfont_id
+    finally:
+        synth.delete()
+
+
+def _require_apart(recipe: Recipe, soundfonts: SplitBanks, banks: dict[str, Bank]) -> None:
+    trained: dict[str, str] = {}
+    for choice in choices(soundfonts.train):
+        for digest in _digests(banks[choice.name], _served(recipe, choice)):
+            trained[digest] = choice.name
+    for place, choice in enumerate(choices(soundfonts.validation)):
+        for digest in _digests(banks[choice.name], _served(recipe, choice)):
+            if digest in trained:
+                fault = (
+                    f"soundfonts.validation.{place}: {choice.name} validates and must not be trained on, but "
+                    f"{trained[digest]} has the same contents."
+                )
+                raise InvalidRecipeError(fault, extra={"faults": [fault]})
+
+
+def _digests(bank: Bank, instruments: list[Instrument]) -> set[str]:
+    """Hashes of the files that play these instruments."""
+    digests = set()
+    for path in {bank.file_for(instrument.program).resolve() for instrument in instruments}:
+        with path.open("rb") as stream:
+            digests.add(hashlib.file_digest(stream, "sha256").hexdigest())
+    return digests

@@ -1,0 +1,1 @@
+"""Melodies: what each instrument plays, from sources behind one interface."""
