@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,7 @@ def check_banks(recipe: Recipe) -> dict[str, Bank]:
     for field, choice in _fields(recipe):
         try:
             banks[choice.name] = find_bank(choice.name)
-            _require_presets(banks[choice.name], _served(recipe, choice))
+            require_presets(banks[choice.name], _served(recipe, choice))
         except MissingSoundFontError as error:
             faults.append(f"{field}: {error}")
     if faults:
@@ -71,7 +71,14 @@ def _served(recipe: Recipe, choice: BankChoice) -> list[Instrument]:
     return [instrument for instrument in recipe.vocabulary if instrument.name not in choice.without]
 
 
-def _require_presets(bank: Bank, instruments: list[Instrument]) -> None:
+def require_presets(bank: Bank, instruments: Iterable[Instrument]) -> None:
+    """Check that a bank holds the presets of instruments.
+
+    Raises
+    ------
+    MissingSoundFontError
+        When a file is missing, is no SoundFont, or lacks a preset.
+    """
     by_file: dict[Path, list[Instrument]] = {}
     for instrument in instruments:
         by_file.setdefault(bank.file_for(instrument.program), []).append(instrument)
