@@ -53,6 +53,12 @@ class RangeRequiredError(InvalidRequestError):
     code: ClassVar[str] = "range-required"
 
 
+class ConflictError(InvalidRequestError):
+    """What is asked for does not go with what is there already."""
+
+    code: ClassVar[str] = "conflict"
+
+
 class StorageError(TimbrescopeError):
     """Something cannot be written: the disk is full or the folder is not ours."""
 
