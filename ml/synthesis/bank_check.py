@@ -68,7 +68,7 @@ def _fields(recipe: Recipe) -> Iterator[tuple[str, BankChoice]]:
 
 
 def _served(recipe: Recipe, choice: BankChoice) -> list[Instrument]:
-    return [instrument for instrument in recipe.vocabulary if instrument.name not in choice.without]
+    return [instrument for instrument in recipe.vocabulary if choice.serves([instrument.name])]
 
 
 def require_presets(bank: Bank, instruments: Iterable[Instrument]) -> None:

@@ -1,7 +1,8 @@
 """SoundFonts of a recipe: which banks play in which split, and which of them plays a clip or a stem.
 
 `soundfonts` is a list of banks for both splits, or one list for each: then a bank that validates is never
-trained on. A bank may lack instruments (`without`); it is then not drawn for them.
+trained on. A bank may lack instruments (`without`), or be listed for some alone (`only`); it is then not
+drawn for the others.
 """
 
 from __future__ import annotations
@@ -19,11 +20,25 @@ BankName = Annotated[str, Field(min_length=1, max_length=4_096)]
 
 
 class BankChoice(Section):
-    """A bank, the instruments that it lacks, and how often it is drawn in relation to others."""
+    """A bank, the instruments that it lacks or those it serves alone, and how often it is drawn in relation
+    to others.
+    """
 
     name: BankName
     without: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
     weight: Weight = 1.0
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Self:
+        if self.without and self.only:
+            raise ValueError("a bank is described by without or by only, not by both")
+        return self
+
+    def serves(self, instruments: Iterable[str]) -> bool:
+        """Whether it plays all of these."""
+        wanted = frozenset(instruments)
+        return wanted.isdisjoint(self.without) and (not self.only or wanted.issubset(self.only))
 
 
 BankEntry = Annotated[
@@ -97,13 +112,13 @@ def require_served(soundfonts: SoundFonts, together: Iterable[frozenset[str]], n
         for bank in banks:
             if listed.count(bank.name) > 1:
                 raise ValueError(f"{bank.name} is listed twice")
-            unknown = [name for name in bank.without if name not in names]
+            unknown = [name for name in (*bank.without, *bank.only) if name not in names]
             if unknown:
                 raise ValueError(
-                    f"{bank.name} is without {', '.join(unknown)}, not among the recipe's instruments"
+                    f"{bank.name} names {', '.join(unknown)}, not among the recipe's instruments"
                 )
         for group in groups:
-            if not any(group.isdisjoint(bank.without) for bank in banks):
+            if not any(bank.serves(group) for bank in banks):
                 where = f"of {split} " if isinstance(soundfonts, SplitBanks) else ""
                 raise ValueError(f"no bank {where}({', '.join(listed)}) serves {', '.join(sorted(group))}")
 
@@ -124,6 +139,6 @@ def draw_bank(banks: Sequence[BankChoice], instruments: Iterable[str], rng: np.r
         The bank's name.
     """
     needed = frozenset(instruments)
-    serving = [bank for bank in banks if needed.isdisjoint(bank.without)]
+    serving = [bank for bank in banks if bank.serves(needed)]
     total = sum(bank.weight for bank in serving)
     return serving[int(rng.choice(len(serving), p=[bank.weight / total for bank in serving]))].name
