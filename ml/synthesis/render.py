@@ -2,14 +2,15 @@
 
 Sound is float32 mono, `(n_samples,)`, full scale +-1, at `SAMPLE_RATE_HZ`; FluidSynth's stereo pair is
 averaged. FluidSynth works in 16-bit steps here, so equal events give equal bytes. A synthesiser that has
-played keeps traces of it (voices, effects' delay lines), therefore every rendering gets a fresh one.
+played keeps traces of it (voices, effects' delay lines), therefore every rendering gets a fresh one; what
+has been read of a SoundFont is kept (`ml.synthesis.open_soundfonts`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.errors import SystemDependencyError
-from ml.synthesis.soundfonts import MissingSoundFontError
+from ml.synthesis.open_soundfonts import borrowed
 
 SAMPLE_RATE_HZ = 44_100
 SYNTH_GAIN = 0.6  # the default of 0.2 is quiet; single voices peak near 0.4 of full scale at 0.6
+DRUM_CHANNEL, DRUM_BANK = 9, 128
 BLOCK_SAMPLES = 44_100  # longest stretch rendered at once, so that progress and cancelling work
-_INT16_FULL_SCALE = 32_768.0
+_MEAN_OF_INT16_PAIR = np.float32(0.5 / 32_768.0)  # a power of two: exact
 
 
 class MissingFluidSynthError(SystemDependencyError):
@@ -73,20 +75,19 @@ def load_fluidsynth() -> Any:
 
 
 @contextlib.contextmanager
-def _fresh_synth(soundfont: Path, options: RenderOptions) -> Iterator[Any]:
+def _fresh_synth(
+    soundfont: Path, options: RenderOptions, presets: Iterable[tuple[int, int]]
+) -> Iterator[Any]:
+    library = load_fluidsynth()
     settings = {
         "synth.reverb.active": int(options.reverb),
         "synth.chorus.active": int(options.chorus),
-        "synth.dynamic-sample-loading": 1,  # opens a 140 MB bank in 10 ms instead of 220 ms
         "synth.cpu-cores": 1,
     }
-    synth = load_fluidsynth().Synth(
-        gain=SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16, **settings
-    )
+    synth = library.Synth(gain=SYNTH_GAIN, samplerate=float(SAMPLE_RATE_HZ), channels=16, **settings)
     try:
-        if synth.sfload(str(soundfont)) < 0:
-            raise MissingSoundFontError(f"FluidSynth cannot load the SoundFont {soundfont}.")
-        yield synth
+        with borrowed(library, synth, soundfont, presets):
+            yield synth
     finally:
         synth.delete()
 
@@ -122,7 +123,9 @@ def render_events(
     MissingFluidSynthError, MissingSoundFontError
     """
     sound = np.empty(n_samples, dtype=np.float32)
-    with _fresh_synth(soundfont, options) as synth:
+    with _fresh_synth(soundfont, options, _presets(events)) as synth:
+        for channel in _channels_without_program(events):
+            synth.program_change(channel, 0)
         position = 0
         for event in events:
             target = min(round(event.time_s * SAMPLE_RATE_HZ), n_samples)
@@ -143,12 +146,40 @@ def _render_until(
 ) -> int:
     while position < target:
         length = min(target - position, BLOCK_SAMPLES)
-        stereo = synth.get_samples(length).reshape(length, 2)  # interleaved int16
-        sound[position : position + length] = stereo.mean(axis=1) / _INT16_FULL_SCALE
+        left_right = synth.get_samples(length).reshape(length, 2)  # int16
+        block = sound[position : position + length]
+        np.add(left_right[:, 0], left_right[:, 1], out=block, dtype=np.float32)
+        block *= _MEAN_OF_INT16_PAIR
         position += length
         if on_block is not None:
             on_block(position, len(sound))
     return position
+
+
+def _presets(events: Sequence[TimedMessage]) -> set[tuple[int, int]]:
+    """Bank and program of everything that the events select."""
+    banks = {DRUM_CHANNEL: DRUM_BANK}
+    presets = set()
+    for event in events:
+        kind, channel = event.message[0] >> 4, event.message[0] & 0x0F
+        if kind == 0xB and event.message[1] == 0 and channel != DRUM_CHANNEL:
+            banks[channel] = event.message[2]
+        elif kind == 0xC:
+            presets.add((banks.get(channel, 0), event.message[1]))
+    return presets
+
+
+def _channels_without_program(events: Sequence[TimedMessage]) -> list[int]:
+    """Channels that play a note before they select a program; General MIDI gives them the first one."""
+    settled: set[int] = set()
+    found = []
+    for event in events:
+        kind, channel = event.message[0] >> 4, event.message[0] & 0x0F
+        if kind == 0x9 and channel not in settled:
+            found.append(channel)
+        if kind in (0x9, 0xC):
+            settled.add(channel)
+    return found
 
 
 def _send(synth: Any, message: bytes) -> None:
