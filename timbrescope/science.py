@@ -234,47 +234,110 @@ def evaluate(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="A shipped model's id, or a model folder.")
     ] = "default",
-    recipe: Annotated[Path, typer.Option(help="What the fresh clips sound like.")] = Path(
-        "recipes/protocol.yaml"
-    ),
-    clips: Annotated[int, typer.Option(min=1, help="How many fresh clips.")] = 200,
+    suite: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="protocol, banks, similar, notes, phrases, recordings, or all (repeatable); default: what "
+            "--recipe and --bank name, or else protocol."
+        ),
+    ] = None,
+    recipe: Annotated[
+        list[Path] | None, typer.Option(help="A recipe to make fresh clips of (repeatable).")
+    ] = None,
+    sounds: Annotated[Path | None, typer.Option(help="Folder of banks and real recordings.")] = None,
+    bank: Annotated[
+        list[str] | None, typer.Option(help="A SoundFont to test, by name or path (repeatable).")
+    ] = None,
+    compare: Annotated[
+        list[str] | None, typer.Option(help="Another model that hears the same clips (repeatable).")
+    ] = None,
+    clips: Annotated[int, typer.Option(min=1, help="Clips of each set that is made freshly.")] = 200,
     seed: Annotated[
         int, typer.Option(min=0, help="Seed of the fresh clips; must not be the training's.")
     ] = 1_000_003,
+    notes: Annotated[Path | None, typer.Option(help="Text to append to the report: what was tried.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.md, report.json and pictures.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes that render and listen.")] = os.cpu_count() or 1,
     as_json: _JsonOption = False,
     device: _DeviceOption = "auto",
 ) -> None:
-    """Measure MODEL on freshly synthesised clips that it was not trained on."""
-    from ml.evaluation.report import evaluate_on_fresh_clips
+    """Measure MODEL on sounds that it was not trained on, and report how well it hears."""
+    from ml.evaluation.provenance import command_line
+    from ml.evaluation.report import EvaluationSettings
+    from ml.evaluation.report import evaluate as evaluate_model
     from ml.synthesis.recipe import read_recipe
+    from ml.synthesis.soundfonts import find_bank
 
-    loaded = _load_model(model, device)
-    fresh = read_recipe(recipe).model_copy(update={"n_clips": clips, "seed": seed})
+    named = (*(suite or ()), *(("recipes",) if recipe else ()), *(("banks",) if bank and not suite else ()))
+    settings = EvaluationSettings(
+        model=_model_folder(model),
+        suites=named or ("protocol",),
+        n_clips=clips,
+        seed=seed,
+        sounds=sounds,
+        banks=tuple(find_bank(name) for name in bank or ()),
+        recipes=tuple(read_recipe(path) for path in recipe or ()),
+        compared=tuple(_model_folder(name) for name in compare or ()),
+        command=command_line(
+            model,
+            suites=suite or (),
+            n_clips=clips,
+            seed=seed,
+            sounds=sounds,
+            banks=bank or (),
+            recipes=recipe or (),
+            compare=compare or (),
+            tried=notes,
+        ),
+        tried=_read_text(notes) if notes is not None else "",
+    )
+    if out is not None:
+        _make_folder(out)
     with _progress_bar("clips") as (bar, task):
-        report = evaluate_on_fresh_clips(
-            loaded, fresh, on_progress=lambda done, total: bar.update(task, completed=done, total=total)
+        report = evaluate_model(
+            settings,
+            n_jobs=jobs,
+            device=device,
+            on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
+    if out is not None:
+        report.write(out)
     if as_json:
         _print_json(report.to_dict())
-    else:
-        _console().print(tables.report(report))
+        return
+    _console().print(tables.report(report))
+    if out is not None:
+        _console().print(f"The report is in {out}/", highlight=False)
 
 
-def _load_model(name: str, device: str) -> Model:
-    """A shipped model by id, or any model folder by path."""
+def _model_folder(name: str) -> Path:
+    """The folder of a shipped model by id, or of any model by path."""
     from ml.checkpoint import CARD_NAME, SHIPPED_MODELS, list_cards
     from ml.errors import UnknownModelError
-    from ml.model import load_model
 
     models_dir = Path(os.environ.get("TIMBRESCOPE_MODELS_DIR") or SHIPPED_MODELS)
     for folder in (models_dir / name, Path(name)):
         if (folder / CARD_NAME).is_file():
-            return load_model(folder, device)
+            return folder
     available = [card.id for card in list_cards(models_dir)]
     raise UnknownModelError(
         f"There is no model {name!r}; there are {', '.join(available) or 'none'}, or name a model folder.",
         extra={"unknown": name, "available": available},
     )
+
+
+def _load_model(name: str, device: str) -> Model:
+    """A shipped model by id, or any model folder by path."""
+    from ml.model import load_model
+
+    return load_model(_model_folder(name), device)
+
+
+def _read_text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidRequestError(f"{file} cannot be read as text: {error}.") from error
 
 
 def _load_recording(file: Path, model: Model) -> Recording:

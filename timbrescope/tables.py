@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -42,18 +43,15 @@ def occurrences(manifest: Manifest) -> Table:
 
 def report(measured: EvaluationReport) -> Table:
     """What an evaluation measured."""
-    table = Table(
-        title=f"{measured.model_id} on {measured.n_clips} fresh clips of {measured.recipe_name} "
-        f"(seed {measured.seed}): macro-F1 {measured.macro_f1.value:.4f} "
-        f"[{measured.macro_f1.low:.4f}, {measured.macro_f1.high:.4f}]"
-    )
+    table = Table(title=f"{measured.model.id}, seed {measured.seed}", caption="in brackets: 95 % intervals")
     table.add_column("")
-    table.add_column("F1", justify="right")
-    for name, value in measured.per_instrument_f1.items():
-        table.add_row(name, f"{value:.3f}")
-    table.add_section()
-    for number, value in measured.macro_f1_by_n_instruments.items():
-        table.add_row(f"clips with {number}", f"{value:.3f}")
+    table.add_column("measure")
+    table.add_column("result", justify="right")
+    table.add_column("clips", justify="right")
+    for row in measured.summary:
+        table.add_row(row.set_name, row.measure, escape(str(row.interval)), f"{row.n_clips:,}")
+    for suite, reason in measured.skipped.items():
+        table.add_row(suite, "left out", reason, "")
     return table
 
 

@@ -1,72 +1,182 @@
-"""Evaluation on freshly synthesised clips: what a model makes of sounds it was not trained on.
+"""Evaluation: suites are listened to, reported on section by section, and written as JSON, Markdown and PNG.
 
-Clips are instantiated from a recipe with a seed of their own, rendered, and classified exactly as an upload
-would be. Intervals are 95 % percentile bootstrap intervals over clips.
+A report says all that its figures depend on: the model's hash, the recipes, each bank's hash, seed, versions
+and the command. Made again with the same of these it is the same to the byte, so it holds no date.
+Intervals are 95 % percentile bootstrap intervals over clips.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ml.classification import classify
-from ml.errors import InvalidRequestError
-from ml.evaluation.metrics import f1_scores
-from ml.model import Model
-from ml.recording import Recording
-from ml.synthesis.bank_check import check_banks
-from ml.synthesis.instantiate import instantiate
-from ml.synthesis.mix import render_clip
+from ml.checkpoint import ModelCard, read_card
+from ml.errors import InvalidRequestError, StorageError, TimbrescopeError
+from ml.evaluation.clips import ClipSet
+from ml.evaluation.comparison import comparison_section
+from ml.evaluation.listening import Heard, Progress, hear
+from ml.evaluation.provenance import ModelRecord, model_record, versions
+from ml.evaluation.sections import Section, SummaryRow, plain, summary_table
+from ml.evaluation.sounds import SoundsFolder
+from ml.evaluation.suites.registry import ALL, suites_named
+from ml.evaluation.suites.suite import Request, Suite
 from ml.synthesis.recipe import Recipe
-from ml.synthesis.render import SAMPLE_RATE_HZ
+from ml.synthesis.soundfonts import Bank
 
-N_RESAMPLINGS = 1_000
-INTERVAL_PERCENT = (2.5, 97.5)
+FORMAT_VERSION = 1
+JSON_NAME, MARKDOWN_NAME = "report.json", "report.md"
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % bootstrap interval."""
+class EvaluationSettings:
+    """What to evaluate and on what.
 
-    value: float
-    low: float
-    high: float
+    Attributes
+    ----------
+    model : Path
+        Folder of the model that the report is about.
+    suites : tuple of str
+        Names; ``all`` means every one for which there is what it needs.
+    n_clips : int
+        Clips of each set that is made freshly.
+    seed : int
+        Must not be that of the model's training data.
+    sounds : Path or None
+        Folder of banks and real recordings (`ml.evaluation.sounds`).
+    banks : tuple of Bank
+    recipes : tuple of Recipe
+    compared : tuple of Path
+        Folders of other models, which hear the same clips.
+    command : str
+        The command that makes the report again.
+    tried : str
+        Text to append: what was tried.
+    """
+
+    model: Path
+    suites: tuple[str, ...] = ("protocol",)
+    n_clips: int = 200
+    seed: int = 1_000_003
+    sounds: Path | None = None
+    banks: tuple[Bank, ...] = ()
+    recipes: tuple[Recipe, ...] = ()
+    compared: tuple[Path, ...] = ()
+    command: str = ""
+    tried: str = ""
 
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """How well a model did on a recipe's fresh clips."""
+    """How well a model did.
 
-    model_id: str
-    model_sha256: str
-    recipe_name: str
-    recipe_sha256: str
-    soundfonts: dict[str, str]
-    seed: int
+    Attributes
+    ----------
+    model : ModelRecord
+    compared : tuple of ModelRecord
+    sections : tuple of Section
+    skipped : mapping of str to str
+        Suites that were left out of ``all``, and why.
+    n_clips, seed : int
+    command, tried : str
+        As in the settings.
+    versions : mapping of str to str
+    """
+
+    model: ModelRecord
+    compared: tuple[ModelRecord, ...]
+    sections: tuple[Section, ...]
+    skipped: Mapping[str, str]
     n_clips: int
-    macro_f1: Interval
-    micro_f1: float
-    per_instrument_f1: dict[str, float]
-    macro_f1_by_n_instruments: dict[int, float]
+    seed: int
+    command: str
+    tried: str
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    @property
+    def summary(self) -> tuple[SummaryRow, ...]:
+        """The rows of the opening table."""
+        return tuple(row for section in self.sections for row in section.summary)
 
     def to_dict(self) -> dict[str, object]:
         """Plain JSON values."""
-        return asdict(self)
+        fields = {
+            "format_version": FORMAT_VERSION,
+            "command": self.command,
+            "model": self.model,
+            "compared": self.compared,
+            "n_clips": self.n_clips,
+            "seed": self.seed,
+            "versions": self.versions,
+            "summary": self.summary,
+            "suites": {section.name: section.record for section in self.sections},
+            "skipped": self.skipped,
+        }
+        return {key: plain(value) for key, value in fields.items()}
+
+    def to_markdown(self) -> str:
+        """The report for people; it begins with the table of results."""
+        sounds = "\n".join(
+            f"- {sound['name']} ({sound['licence']}), `{sound['sha256'][:12]}`" for sound in self.model.sounds
+        )
+        parts = [
+            f"# How well `{self.model.id}` hears",
+            summary_table(self.summary) if self.summary else "No suite of this report has a figure.",
+            "In brackets: 95 % percentile bootstrap intervals over clips. Macro-F1 is the mean over the "
+            "instruments that occur, by the model's own thresholds. A calibration error is the mean over "
+            "instruments of the expected calibration error, over 15 bins of equal mass; *pooled*: of all "
+            "pairs of clip and instrument together.",
+            f"Made by\n\n```sh\n{self.command}\n```",
+            f"Model `{self.model.id}`, SHA-256 `{self.model.sha256}`: network {self.model.network}, data set "
+            f"{self.model.recipe} (digest `{self.model.dataset_digest[:16]}`), trained on these "
+            f"banks:\n\n{sounds}",
+        ]
+        parts += [f"Left out: {suite}. {reason}" for suite, reason in self.skipped.items()]
+        parts += [f"## {section.title}\n\n{section.text}" for section in self.sections]
+        if self.tried:
+            parts.append(f"## What was tried\n\n{self.tried.strip()}")
+        used = ", ".join(f"{package} {number}" for package, number in self.versions.items())
+        parts.append(f"## Versions\n\nSeed {self.seed}, {self.n_clips:,} clips of each fresh set. {used}.")
+        return "\n\n".join(parts) + "\n"
+
+    def write(self, folder: Path) -> None:
+        """Write report.json, report.md and what belongs to them.
+
+        Raises
+        ------
+        StorageError
+            When the folder cannot be made or written.
+        """
+        files: dict[str, bytes] = {
+            JSON_NAME: (json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n").encode(),
+            MARKDOWN_NAME: self.to_markdown().encode(),
+        }
+        for section in self.sections:
+            files |= {**section.pictures, **section.files}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, data in files.items():
+                (folder / name).write_bytes(data)
+        except OSError as error:
+            raise StorageError(f"The report cannot be written to {folder}: {error.strerror}.") from error
 
 
-def evaluate_on_fresh_clips(
-    model: Model, recipe: Recipe, on_progress: Callable[[int, int], None] | None = None
+def evaluate(
+    settings: EvaluationSettings,
+    *,
+    n_jobs: int = 1,
+    device: str = "cpu",
+    on_progress: Progress | None = None,
 ) -> EvaluationReport:
-    """Synthesise a recipe's clips and score a model's predictions, with its own thresholds.
+    """Evaluate a model.
 
     Parameters
     ----------
-    model : Model
-    recipe : Recipe
-        All its clips are used, whatever their split; its seed must not be one the model was trained with.
+    settings : EvaluationSettings
+    n_jobs : int
+        Processes; their number changes nothing in the report.
+    device : {"auto", "cpu", "cuda"}
     on_progress : callable, optional
         Called with (clips done, clips in all).
 
@@ -77,62 +187,89 @@ def evaluate_on_fresh_clips(
     Raises
     ------
     InvalidRequestError
-        When the model was trained on a recipe of this seed, or lacks one of its instruments.
-    SystemDependencyError
-        When FluidSynth or a SoundFont is missing.
+        When a suite does not exist or the model cannot be tested on it, or compared models differ in labels.
+    MissingSoundsError, SystemDependencyError
+        When sounds are missing for a suite that was asked for by name, or for all of them.
     """
-    trained_seed = model.card.dataset.get("recipe", {}).get("seed")
-    if recipe.seed == trained_seed:
-        raise InvalidRequestError(f"Seed {recipe.seed} is that of the model's training data; choose another.")
-    missing = [name for name in recipe.labels if name not in model.card.labels]
-    if missing:
-        raise InvalidRequestError(f"The model {model.card.id} has no label for {', '.join(missing)}.")
-    banks = check_banks(recipe)
-    truth, predicted, n_playing = [], [], []
-    for index, plan in enumerate(instantiate(recipe), start=1):
-        recording = Recording(render_clip(plan, banks).mix, SAMPLE_RATE_HZ)
-        found = set(classify(model, recording).found)
-        truth.append([name in plan.labels for name in model.card.labels])
-        predicted.append([name in found for name in model.card.labels])
-        n_playing.append(len(plan.stems))
-        if on_progress is not None:
-            on_progress(index, recipe.n_clips)
-    true, said, numbers = np.array(truth), np.array(predicted), np.array(n_playing)
-    scores = f1_scores(true, said)
+    card = read_card(settings.model)
+    others = tuple(read_card(folder) for folder in settings.compared)
+    _require_same_labels(card, others)
+    request = Request(
+        card=card,
+        n_clips=settings.n_clips,
+        seed=settings.seed,
+        sounds=SoundsFolder(settings.sounds) if settings.sounds is not None else None,
+        banks=settings.banks,
+        recipes=settings.recipes,
+    )
+    planned, skipped = _plan(request, settings.suites)
+    heard = hear(
+        (settings.model, *settings.compared),
+        [clip_set for _, sets in planned for clip_set in sets],
+        card.labels,
+        n_jobs=n_jobs,
+        device=device,
+        on_progress=on_progress,
+    )
     return EvaluationReport(
-        model_id=model.card.id,
-        model_sha256=model.card.sha256,
-        recipe_name=recipe.name,
-        recipe_sha256=recipe.digest,
-        soundfonts={name: bank.sha256() for name, bank in banks.items()},
-        seed=recipe.seed,
-        n_clips=recipe.n_clips,
-        macro_f1=macro_f1_interval(true, said, np.random.default_rng(recipe.seed)),
-        micro_f1=scores.micro,
-        per_instrument_f1=dict(zip(model.card.labels, scores.per_label.tolist(), strict=True)),
-        macro_f1_by_n_instruments={
-            int(n): f1_scores(true[numbers == n], said[numbers == n]).macro for n in np.unique(numbers)
-        },
+        model=model_record(card),
+        compared=tuple(model_record(other) for other in others),
+        sections=_sections(request, planned, heard, (card, *others)),
+        skipped=skipped,
+        n_clips=settings.n_clips,
+        seed=settings.seed,
+        command=settings.command,
+        tried=settings.tried,
     )
 
 
-def macro_f1_interval(
-    truth: NDArray[np.bool_], predicted: NDArray[np.bool_], rng: np.random.Generator
-) -> Interval:
-    """Macro-F1 with its 95 % percentile bootstrap interval over clips.
+def _plan(
+    request: Request, names: tuple[str, ...]
+) -> tuple[list[tuple[Suite, tuple[ClipSet, ...]]], dict[str, str]]:
+    """What to hear for each suite, and why suites are left out of ``all``."""
+    planned, skipped = [], {}
+    for suite in suites_named(names):
+        try:
+            planned.append((suite, suite.clip_sets(request)))
+        except TimbrescopeError as error:
+            if suite.name in names or ALL not in names:
+                raise
+            skipped[suite.name] = str(error)
+    if not planned:
+        reasons = " ".join(f"{suite}: {reason}" for suite, reason in skipped.items())
+        raise InvalidRequestError(f"Nothing can be evaluated. {reasons}")
+    return planned, skipped
 
-    Parameters
-    ----------
-    truth, predicted : ndarray of bool, shape (n_clips, n_labels)
-    rng : numpy.random.Generator
 
-    Returns
-    -------
-    Interval
-    """
-    resampled = [
-        f1_scores(truth[chosen], predicted[chosen]).macro
-        for chosen in rng.integers(len(truth), size=(N_RESAMPLINGS, len(truth)))
+def _sections(
+    request: Request,
+    planned: Sequence[tuple[Suite, tuple[ClipSet, ...]]],
+    heard: Sequence[Sequence[Heard]],
+    cards: Sequence[ModelCard],
+) -> tuple[Section, ...]:
+    sections, first = [], 0
+    for suite, sets in planned:
+        ours = [by_model[0] for by_model in heard[first : first + len(sets)]]
+        first += len(sets)
+        sections.append(suite.section(request, ours))
+    if len(cards) > 1 and any(by_model[0].clip_set.measure is not None for by_model in heard):
+        names, described = [card.id for card in cards], [model_record(card).described for card in cards]
+        sections.append(comparison_section(heard, _distinct(names), described, request.seed))
+    return tuple(sections)
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names with a number behind those that came before."""
+    return [
+        name if names[:index].count(name) == 0 else f"{name} ({names[:index].count(name) + 1})"
+        for index, name in enumerate(names)
     ]
-    low, high = np.percentile(resampled, INTERVAL_PERCENT)
-    return Interval(f1_scores(truth, predicted).macro, float(low), float(high))
+
+
+def _require_same_labels(card: ModelCard, others: Sequence[ModelCard]) -> None:
+    for other in others:
+        if set(other.labels) != set(card.labels):
+            raise InvalidRequestError(
+                f"{other.id} cannot be compared with {card.id}: it has other labels "
+                f"({', '.join(sorted(set(other.labels) ^ set(card.labels)))})."
+            )

@@ -107,10 +107,9 @@ def test_a_data_set_a_model_and_its_evaluation(tmp_path: Path) -> None:
     judged = timbrescope("evaluate", model, "--recipe", recipe, "--clips", "5", "--json")
     assert judged.returncode == 0, judged.stderr
     report = json.loads(judged.stdout)
-    assert report["model_id"] == "piccolo-or-bass"
-    assert (
-        0.0 <= report["macro_f1"]["low"] <= report["macro_f1"]["value"] <= report["macro_f1"]["high"] <= 1.0
-    )
+    assert report["model"]["id"] == "piccolo-or-bass"
+    (row,) = report["summary"]
+    assert 0.0 <= row["interval"]["low"] <= row["interval"]["value"] <= row["interval"]["high"] <= 1.0
     heard = timbrescope("classify", EXAMPLE, "--model", model, "--json")
     assert {entry["instrument"] for entry in json.loads(heard.stdout)["instruments"]} == {
         "Piccolo",

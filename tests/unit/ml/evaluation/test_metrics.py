@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from ml.evaluation.metrics import best_thresholds, f1_scores
-from ml.evaluation.report import macro_f1_interval
 
 
 def counted_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -54,14 +53,3 @@ def test_best_thresholds_are_those_of_trying_them_all(drawn: tuple[np.ndarray, n
 def test_a_label_that_never_occurs_keeps_one_half() -> None:
     truth = np.zeros((5, 1), dtype=bool)
     assert best_thresholds(truth, np.full((5, 1), 0.9, dtype=np.float32)).tolist() == [0.5]
-
-
-def test_the_interval_holds_the_value_and_shrinks_with_more_clips() -> None:
-    rng = np.random.default_rng(1)
-    truth = rng.random((400, 3)) < 0.5
-    predicted = truth ^ (rng.random((400, 3)) < 0.1)
-    few = macro_f1_interval(truth[:40], predicted[:40], np.random.default_rng(0))
-    many = macro_f1_interval(truth, predicted, np.random.default_rng(0))
-    for interval in (few, many):
-        assert interval.low <= interval.value <= interval.high
-    assert many.high - many.low < few.high - few.low

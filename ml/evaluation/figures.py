@@ -1,0 +1,40 @@
+"""The paper that a report's pictures are drawn on: one size of letters, one set of colours, small PNG files.
+
+Colours are those of Okabe and Ito (*Color Universal Design*, 2008), which colour-blind people can tell apart.
+"""
+
+from __future__ import annotations
+
+import io
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+DOTS_PER_INCH = 100
+_MARGIN_INCHES = 0.08
+SMALL, MEDIUM = 8, 10  # points: letters in the plot, of titles
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+HEAT_COLOURS = "Blues"
+NO_DATA_COLOUR = "#e6e6e6"
+DARK_FROM = 0.55  # of the scale: from here white letters are read better than black ones
+
+
+def blank_figure(width_inches: float, height_inches: float) -> Figure:
+    """An empty figure whose parts make room for one another."""
+    layout = ConstrainedLayoutEngine(w_pad=_MARGIN_INCHES, h_pad=_MARGIN_INCHES)
+    figure = Figure((width_inches, height_inches), DOTS_PER_INCH, facecolor="white", layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def png_of(figure: Figure) -> bytes:
+    """The figure as PNG; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(
+        buffer,
+        format="png",
+        metadata={"Software": "Timbrescope"},
+        pil_kwargs={"compress_level": 9},
+    )
+    return buffer.getvalue()

@@ -1,0 +1,55 @@
+"""The suites by name, in the order in which a report has them."""
+
+from __future__ import annotations
+
+from ml.errors import InvalidRequestError
+from ml.evaluation.suites.banks import BanksSuite
+from ml.evaluation.suites.notes import NotesSuite
+from ml.evaluation.suites.phrases import PhrasesSuite
+from ml.evaluation.suites.protocol import ProtocolSuite
+from ml.evaluation.suites.recipes import RecipesSuite
+from ml.evaluation.suites.recordings import RecordingsSuite
+from ml.evaluation.suites.similar import SimilarSuite
+from ml.evaluation.suites.suite import Suite
+
+ALL = "all"
+SUITES: tuple[Suite, ...] = (
+    ProtocolSuite(),
+    RecipesSuite(),
+    BanksSuite(),
+    SimilarSuite(),
+    NotesSuite(),
+    PhrasesSuite(),
+    RecordingsSuite(),
+)
+
+
+def suites_named(names: tuple[str, ...]) -> tuple[Suite, ...]:
+    """Suites by name, in the report's order.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Names of suites; ``all`` among them means every one but ``recipes``, which asks for what is named.
+
+    Returns
+    -------
+    tuple of Suite
+
+    Raises
+    ------
+    InvalidRequestError
+        When a name is not a suite's.
+    """
+    known = [suite.name for suite in SUITES]
+    unknown = [name for name in names if name not in (*known, ALL)]
+    if unknown:
+        raise InvalidRequestError(
+            f"There is no suite {unknown[0]!r}; there are {', '.join(known)} and {ALL}.",
+            extra={"unknown": unknown[0], "available": [*known, ALL]},
+        )
+    return tuple(
+        suite
+        for suite in SUITES
+        if suite.name in names or (ALL in names and not isinstance(suite, RecipesSuite))
+    )
