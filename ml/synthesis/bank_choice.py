@@ -73,6 +73,11 @@ def choices(entries: Iterable[str | BankChoice]) -> tuple[BankChoice, ...]:
     return tuple(BankChoice(name=entry) if isinstance(entry, str) else entry for entry in entries)
 
 
+def is_path(name: str) -> bool:
+    """Whether a bank is given by its place on the disk instead of by its name."""
+    return "/" in name or "\\" in name or name.startswith(".") or name.lower().endswith((".sf2", ".sf3"))
+
+
 def banks_of(soundfonts: SoundFonts, split: Split) -> tuple[BankChoice, ...]:
     """The banks that play in a split."""
     if isinstance(soundfonts, SplitBanks):

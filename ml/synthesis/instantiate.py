@@ -9,14 +9,18 @@ clip's base generator, in an order that never changes; every later feature has a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 
 from ml.instruments import Instrument
+from ml.synthesis.articulation import articulate
 from ml.synthesis.bank_choice import BankChoice, banks_of, draw_bank, plain_names
 from ml.synthesis.combinations import UniformCombinations, draw_count, draw_instruments
+from ml.synthesis.controllers import ControllerGenerators, draw_controllers
+from ml.synthesis.effects.draw import draw_effects
+from ml.synthesis.effects.plans import EffectsPlan
 from ml.synthesis.melodies.random_notes import draw_plain, draw_shaped
 from ml.synthesis.melodies.settings import Melody
 from ml.synthesis.plan import SPLITS, TICKS_PER_SECOND, ClipPlan, Note, Split, StemPlan
@@ -34,6 +38,12 @@ class _Feature(IntEnum):
     SOUNDFONT = 2
     MELODY_CHOICE = 3
     MELODY = 4
+    ARTICULATION = 5
+    VIBRATO = 6
+    EXPRESSION = 7
+    SCOOP = 8
+    BEND_VIBRATO = 9
+    EFFECTS = 10
 
 
 @dataclass(frozen=True)
@@ -46,8 +56,9 @@ class _Ingredients:
     banks: dict[Split, tuple[BankChoice, ...]]
     plain_banks: tuple[str, ...] | None
 
-    def generator(self, index: int, feature: _Feature, stem: int | None = None) -> np.random.Generator:
-        place = () if stem is None else (stem + 1,)
+    def generator(self, index: int, feature: _Feature, part: int | None = None) -> np.random.Generator:
+        """The generator of a feature of a clip, or of one part of it: a stem, an effect."""
+        place = () if part is None else (part + 1,)
         return np.random.default_rng([self.recipe.seed, index, feature, *place])
 
 
@@ -113,7 +124,8 @@ def _draw_clip(ingredients: _Ingredients, index: int, split: Split) -> ClipPlan:
         else:
             own = ingredients.generator(index, _Feature.MELODY, stem)
             notes = draw_shaped(melody, player, recipe.clip_duration_s, own)
-        stems.append(StemPlan(player.name, player.program, soundfont, gain_db, notes, player.bank))
+        part = StemPlan(player.name, player.program, soundfont, gain_db, notes, player.bank)
+        stems.append(_played(ingredients, index, stem, part))
     return ClipPlan(
         clip_id=f"{recipe.name}-{index:07d}",
         split=split,
@@ -121,6 +133,29 @@ def _draw_clip(ingredients: _Ingredients, index: int, split: Split) -> ClipPlan:
         reverb=reverb,
         chorus=chorus,
         stems=tuple(stems),
+        effects=_draw_clip_effects(ingredients, index),
+    )
+
+
+def _played(ingredients: _Ingredients, index: int, stem: int, part: StemPlan) -> StemPlan:
+    """A stem as it is played: articulated, with controllers."""
+    recipe = ingredients.recipe
+    if recipe.articulation is not None:
+        own = ingredients.generator(index, _Feature.ARTICULATION, stem)
+        part = replace(part, notes=articulate(recipe.articulation, part.notes, own))
+    if recipe.controllers is not None:
+        features = (_Feature.VIBRATO, _Feature.EXPRESSION, _Feature.SCOOP, _Feature.BEND_VIBRATO)
+        rngs = ControllerGenerators(*(ingredients.generator(index, each, stem) for each in features))
+        curves = draw_controllers(recipe.controllers, part.notes, recipe.clip_duration_s, rngs)
+        part = replace(part, controllers=curves)
+    return part
+
+
+def _draw_clip_effects(ingredients: _Ingredients, index: int) -> EffectsPlan | None:
+    if ingredients.recipe.effects is None:
+        return None
+    return draw_effects(
+        ingredients.recipe.effects, lambda effect: ingredients.generator(index, _Feature.EFFECTS, effect)
     )
 
 

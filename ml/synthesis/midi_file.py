@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import mido
 
-from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan, StemPlan
+from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan, Control, StemPlan
 
 TICKS_PER_BEAT = 480
 TEMPO_US_PER_BEAT = 1_000_000 * TICKS_PER_BEAT // TICKS_PER_SECOND
+CONTROLLER_NUMBERS = {"modulation": 1, "expression": 11}
 MELODIC_CHANNELS = tuple(channel for channel in range(16) if channel != 9)
 
 
@@ -39,16 +40,28 @@ def stem_messages(stem: StemPlan, channel: int = 0) -> tuple[StemMessage, ...]:
     Returns
     -------
     tuple of StemMessage
-        Bank (where it is not 0) and program change first, then note-ons and note-offs by time; a note ends
-        before another begins at the same tick.
+        Bank (where it is not 0) and program change first, then notes and controllers by time; at the same
+        tick notes end, then controllers change, then notes begin.
     """
     notes = [
         (note.start_s + note.duration_s, 0, bytes([0x80 | channel, note.pitch, 0])) for note in stem.notes
-    ] + [(note.start_s, 1, bytes([0x90 | channel, note.pitch, note.velocity])) for note in stem.notes]
+    ] + [(note.start_s, 2, bytes([0x90 | channel, note.pitch, note.velocity])) for note in stem.notes]
+    notes += [
+        (time_s, 1, _controller_message(curve.control, value, channel))
+        for curve in stem.controllers
+        for time_s, value in zip(curve.times_s, curve.values, strict=True)
+    ]
     preset = [StemMessage(0.0, bytes([0xC0 | channel, stem.program]))]
     if stem.bank:  # bank 0 is where every channel begins
         preset.insert(0, StemMessage(0.0, bytes([0xB0 | channel, 0, stem.bank])))
     return (*preset, *(StemMessage(time_s, message) for time_s, _, message in sorted(notes)))
+
+
+def _controller_message(control: Control, value: int, channel: int) -> bytes:
+    if control == "pitch_bend":
+        steps = value + 8_192
+        return bytes([0xE0 | channel, steps & 0x7F, steps >> 7])
+    return bytes([0xB0 | channel, CONTROLLER_NUMBERS[control], value])
 
 
 def clip_midi(plan: ClipPlan) -> bytes:

@@ -10,9 +10,12 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from ml.synthesis.effects.plans import EffectsPlan
+
 TICKS_PER_SECOND = 960
 MIN_SOUNDING_S = 0.15  # a stem whose only note starts later than this before the end would be inaudible
 
+Control = Literal["modulation", "expression", "pitch_bend"]
 Split = Literal["train", "validation"]
 SPLITS: tuple[Split, ...] = ("train", "validation")
 
@@ -28,6 +31,19 @@ class Note:
 
 
 @dataclass(frozen=True)
+class ControllerCurve:
+    """What a controller does: from each time (seconds, rising) on it has that value.
+
+    `modulation` and `expression` are MIDI controllers 1 and 11, 0-127; `pitch_bend` reaches from -8192 to
+    8191, which is two semitones either way.
+    """
+
+    control: Control
+    times_s: tuple[float, ...]
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class StemPlan:
     """One instrument's part: what is played, by which preset (bank:program) of which SoundFont, how loud."""
 
@@ -37,6 +53,7 @@ class StemPlan:
     gain_db: float
     notes: tuple[Note, ...]
     bank: int = 0
+    controllers: tuple[ControllerCurve, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +66,7 @@ class ClipPlan:
     reverb: bool
     chorus: bool
     stems: tuple[StemPlan, ...]
+    effects: EffectsPlan | None = None
 
     @property
     def labels(self) -> frozenset[str]:
@@ -63,11 +81,20 @@ class ClipPlan:
     def from_json(line: str) -> ClipPlan:
         """Read a plan back from `to_json`'s line."""
         fields: dict[str, Any] = json.loads(line)
-        stems = tuple(
-            StemPlan(**{**stem, "notes": tuple(Note(**note) for note in stem["notes"])})
-            for stem in fields["stems"]
+        effects = fields.pop("effects", None)
+        stems = tuple(_read_stem(stem) for stem in fields.pop("stems"))
+        return ClipPlan(
+            **fields, stems=stems, effects=None if effects is None else EffectsPlan.from_fields(effects)
         )
-        return ClipPlan(**{**fields, "stems": stems})
+
+
+def _read_stem(fields: dict[str, Any]) -> StemPlan:
+    notes = tuple(Note(**note) for note in fields.pop("notes"))
+    curves = tuple(
+        ControllerCurve(curve["control"], tuple(curve["times_s"]), tuple(curve["values"]))
+        for curve in fields.pop("controllers", ())
+    )
+    return StemPlan(**fields, notes=notes, controllers=curves)
 
 
 def on_tick(time_s: float) -> float:

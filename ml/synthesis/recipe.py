@@ -17,7 +17,8 @@ from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo,
 
 from ml.errors import InvalidRequestError, UnknownInstrumentError
 from ml.instruments import INSTRUMENTS, Instrument, instruments_named, slug_of
-from ml.synthesis.bank_choice import SoundFonts, require_served
+from ml.synthesis.articulation import Articulation
+from ml.synthesis.bank_choice import SoundFonts, banks_of, is_path, require_served
 from ml.synthesis.combinations import (
     Combinations,
     ExplicitCombinations,
@@ -25,7 +26,10 @@ from ml.synthesis.combinations import (
     UniformCombinations,
     require_known,
 )
+from ml.synthesis.controllers import Controllers
+from ml.synthesis.effects.settings import Effects
 from ml.synthesis.melodies.settings import Melody
+from ml.synthesis.plan import SPLITS
 from ml.synthesis.sections import (
     Count,
     Probability,
@@ -96,6 +100,9 @@ class Recipe(Section):
     soundfonts: Annotated[SoundFonts, Field(validate_default=True)] = ("FluidR3_GM",)
     reverb_probability: Probability = 0.5
     chorus_probability: Probability = 0.5
+    articulation: Articulation | None = None
+    controllers: Controllers | None = None
+    effects: Effects | None = None
 
     @field_validator("instruments")
     @classmethod
@@ -237,3 +244,29 @@ def read_recipe(path: Path) -> Recipe:
         raise InvalidRecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InvalidRecipeError(f"The recipe {path} is not text.") from error
+
+
+def require_safe(recipe: Recipe) -> None:
+    """Refuse what a recipe from the network must not do: run commands, read folders, open files by path.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Raises
+    ------
+    InvalidRecipeError
+        When a melody comes from a command or a folder, or a SoundFont is given by its path; all are named.
+    """
+    faults = []
+    for place, melody in enumerate(recipe.melodies):
+        field = f"melody.{place}" if isinstance(recipe.melody, tuple) else "melody"
+        if (reach := melody.reach) is not None:
+            faults.append(f"{field}.{reach}: only the operator may use it, with the command line")
+    for split in SPLITS:
+        for bank in banks_of(recipe.soundfonts, split):
+            if is_path(bank.name):
+                faults.append(f"soundfonts: {bank.name} is a path; name an installed bank")
+    if faults:
+        named = list(dict.fromkeys(faults))
+        raise InvalidRecipeError(f"The recipe is refused: {'; '.join(named)}.", extra={"faults": named})

@@ -18,7 +18,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _ordered_reals(value: tuple[float, float]) -> tuple[float, float]:
+def ordered(value: tuple[float, float]) -> tuple[float, float]:
+    """Refuse a range whose lowest number is above the highest."""
     if not value[0] <= value[1]:  # also refuses NaN
         raise ValueError(f"range [{value[0]}, {value[1]}] is empty: the first number must not be the larger")
     return value
@@ -40,10 +41,10 @@ Pitch = Annotated[int, Field(ge=0, le=127)]
 Velocity = Annotated[int, Field(ge=1, le=127)]
 Count = Annotated[int, Field(ge=1, le=128)]
 
-Range = Annotated[tuple[Finite, Finite], AfterValidator(_ordered_reals)]
-RangeNotNegative = Annotated[tuple[NotNegative, NotNegative], AfterValidator(_ordered_reals)]
-RangePositive = Annotated[tuple[Positive, Positive], AfterValidator(_ordered_reals)]
-RangeOfShares = Annotated[tuple[Share, Share], AfterValidator(_ordered_reals)]
+Range = Annotated[tuple[Finite, Finite], AfterValidator(ordered)]
+RangeNotNegative = Annotated[tuple[NotNegative, NotNegative], AfterValidator(ordered)]
+RangePositive = Annotated[tuple[Positive, Positive], AfterValidator(ordered)]
+RangeOfShares = Annotated[tuple[Share, Share], AfterValidator(ordered)]
 RangeOfPitches = Annotated[tuple[Pitch, Pitch], AfterValidator(_ordered_integers)]
 RangeOfVelocities = Annotated[tuple[Velocity, Velocity], AfterValidator(_ordered_integers)]
 RangeOfCounts = Annotated[tuple[Count, Count], AfterValidator(_ordered_integers)]

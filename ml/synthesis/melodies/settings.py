@@ -70,6 +70,11 @@ class RandomMelody(Section):
         return value
 
     @property
+    def reach(self) -> str | None:
+        """The field that reaches out of the recipe, to files or programs of the machine; None here."""
+        return None
+
+    @property
     def is_plain(self) -> bool:
         """Whether it is one voice of notes all along the clip, in the whole pitch range."""
         return self.register_width is None and self.voices == (1, 1) and self.sounding_share is None

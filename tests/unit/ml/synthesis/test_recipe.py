@@ -22,7 +22,7 @@ def test_the_protocol_is_the_studys() -> None:
 
 
 def test_every_committed_recipe_is_valid_and_has_its_files_name() -> None:
-    for path in RECIPES.glob("*.yaml"):
+    for path in set(RECIPES.glob("*.yaml")) - set(RECIPES.glob("train-*.yaml")):  # those configure trainings
         assert read_recipe(path).name == path.stem
 
 
