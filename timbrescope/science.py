@@ -48,7 +48,7 @@ _DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (classify, explain, dataset, train, evaluate):
+    for command in (classify, explain, dataset, train, calibrate, evaluate):
         app.command()(command)
 
 
@@ -168,14 +168,24 @@ def train(
         Path | None,
         typer.Option(help="Model folder to write or to go on with; default: models/NETWORK."),
     ] = None,
-    network: Annotated[str, typer.Option(help="default or reference.")] = "default",
-    epochs: Annotated[int, typer.Option(min=1)] = 20,
-    batch_size: Annotated[int, typer.Option(min=1)] = 64,
-    learning_rate: Annotated[float, typer.Option(help="Adam's highest.")] = 1e-3,
+    config_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", help="Training configuration, YAML or JSON; the options below go before it."
+        ),
+    ] = None,
+    network: Annotated[str | None, typer.Option(help="default, reference or reference-deep.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1)] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Adam's highest.")] = None,
     mix_probability: Annotated[
-        float, typer.Option(help="Share of clips that another clip is added to.")
-    ] = 0.0,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+        float | None, typer.Option(help="Share of clips that another clip is added to.")
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(help="SoundFont to keep out of training and to validate on (repeatable)."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0)] = None,
     model_id: Annotated[str | None, typer.Option("--id", help="The model's id; default: OUT's name.")] = None,
     licence: Annotated[
         list[str] | None, typer.Option(help="NAME=LICENCE of a SoundFont, for the model card (repeatable).")
@@ -186,19 +196,21 @@ def train(
     device: _DeviceOption = "auto",
 ) -> None:
     """Train a network on DATASET. Interrupt it freely: the same command continues after the last epoch."""
-    from ml.training.config import TrainingConfig
+    from ml.training.config import read_config
     from ml.training.state import EpochRecord
     from ml.training.train import train as train_network
 
-    config = TrainingConfig(
-        network=network,
-        n_epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        mix_probability=mix_probability,
-        seed=seed,
-    )
-    folder = out if out is not None else Path("models") / network
+    asked = {
+        "network": network,
+        "n_epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "mix_probability": mix_probability,
+        "left_out_soundfonts": leave_out or None,
+        "seed": seed,
+    }
+    config = read_config(config_file, {name: value for name, value in asked.items() if value is not None})
+    folder = out if out is not None else Path("models") / config.network
     console = _console()
     try:
         with _progress_bar("steps") as (bar, task):
@@ -228,6 +240,23 @@ def train(
         console.print(f"Stopped. Finished epochs are in {folder}; the same command continues.")
         raise typer.Exit(130) from None
     console.print(tables.trained(card))
+
+
+def calibrate(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="The model's folder; its card is rewritten.")
+    ],
+    dataset: Annotated[Path, typer.Option(help="The data set that model and folds were trained on.")],
+    fold: Annotated[
+        list[Path], typer.Option(help="Folder of a model trained with --leave-out (repeatable).")
+    ],
+    device: _DeviceOption = "auto",
+) -> None:
+    """Fit MODEL's probabilities and thresholds on SoundFonts that folds of it never heard."""
+    from ml.training.calibrate import calibrate as fit
+
+    card = fit(model, dataset, fold, device)
+    _console().print(tables.trained(card))
 
 
 def evaluate(
@@ -262,9 +291,9 @@ def evaluate(
     device: _DeviceOption = "auto",
 ) -> None:
     """Measure MODEL on sounds that it was not trained on, and report how well it hears."""
+    from ml.evaluation.evaluate import EvaluationSettings
+    from ml.evaluation.evaluate import evaluate as evaluate_model
     from ml.evaluation.provenance import command_line
-    from ml.evaluation.report import EvaluationSettings
-    from ml.evaluation.report import evaluate as evaluate_model
     from ml.synthesis.recipe import read_recipe
     from ml.synthesis.soundfonts import find_bank
 

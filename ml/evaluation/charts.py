@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.ticker import NullFormatter
 
 from ml.evaluation.calibration import ReliabilityBin
 from ml.evaluation.figures import COLOURS, MEDIUM, SMALL, blank_figure, png_of
@@ -135,6 +136,8 @@ def draw_reliability(series: Mapping[str, Sequence[ReliabilityBin]], title: str)
     upper.set_xlim(-0.03, 1.03)
     upper.set_ylabel("share in which the instrument plays", fontsize=SMALL)
     lower.set_yscale("log")
+    lower.set_ylim(bottom=0.8)
+    lower.yaxis.set_minor_formatter(NullFormatter())
     lower.set_ylabel("how often", fontsize=SMALL)
     lower.set_xlabel("probability that the model gives", fontsize=SMALL)
     for axes in (upper, lower):

@@ -10,8 +10,10 @@ import io
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from PIL import Image
 
 DOTS_PER_INCH = 100
+N_COLOURS = 256
 _MARGIN_INCHES = 0.08
 SMALL, MEDIUM = 8, 10  # points: letters in the plot, of titles
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -29,12 +31,10 @@ def blank_figure(width_inches: float, height_inches: float) -> Figure:
 
 
 def png_of(figure: Figure) -> bytes:
-    """The figure as PNG; equal figures give equal bytes."""
-    buffer = io.BytesIO()
-    figure.savefig(
-        buffer,
-        format="png",
-        metadata={"Software": "Timbrescope"},
-        pil_kwargs={"compress_level": 9},
-    )
+    """The figure as PNG of 256 colours, a third of the size; equal figures give equal bytes."""
+    drawn, buffer = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
+    with Image.open(drawn) as picture:
+        reduced = picture.convert("RGB").quantize(N_COLOURS, dither=Image.Dither.NONE)
+    reduced.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

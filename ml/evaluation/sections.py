@@ -33,6 +33,8 @@ class SummaryRow:
     interval : Interval
     n_clips : int
     target : Target or None
+    calibration_error : float or None
+        `CalibrationErrors.mean`, where there is one.
     """
 
     set_name: str
@@ -40,6 +42,7 @@ class SummaryRow:
     interval: Interval
     n_clips: int
     target: Target | None = None
+    calibration_error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ class Section:
 def summary_table(rows: Sequence[SummaryRow]) -> str:
     """The table that opens a report, in Markdown."""
     return table(
-        ("set", "measure", "result [95 % interval]", "clips", "at least", "aim"),
+        ("set", "measure", "result [95 % interval]", "clips", "at least", "aim", "calibration error"),
         [
             (
                 row.set_name,
@@ -83,6 +86,7 @@ def summary_table(rows: Sequence[SummaryRow]) -> str:
                 f"{row.n_clips:,}",
                 number(row.target.at_least) if row.target else "",
                 number(row.target.aim) if row.target else "",
+                number(row.calibration_error) if row.calibration_error is not None else "",
             )
             for row in rows
         ],

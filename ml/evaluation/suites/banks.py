@@ -18,7 +18,7 @@ from ml.evaluation.scores import ClipScores, score
 from ml.evaluation.sections import Section, SummaryRow, Target
 from ml.evaluation.sounds import MissingSoundsError
 from ml.evaluation.suites.fresh import BankUse, fresh_clips, own_seed, served_instruments, use_of
-from ml.evaluation.suites.scored import scored_pictures, scored_text
+from ml.evaluation.suites.scored import scored_pictures, scored_row, scored_text
 from ml.evaluation.suites.suite import Request
 from ml.instruments import INSTRUMENTS, slug_of
 from ml.synthesis.melodies.settings import Melody
@@ -128,25 +128,15 @@ def _summary(
 ) -> tuple[SummaryRow, ...]:
     unseen = [use.name for use in uses if use.use == "unseen"]
     rows = [
-        SummaryRow(
-            f"Bank never trained on: {name}, natural ranges",
-            "macro-F1",
-            scored[name].macro_f1,
-            scored[name].n_clips,
-            TARGET,
-        )
-        for name in unseen
+        scored_row(f"Bank never trained on: {name}, natural ranges", scored[name], TARGET) for name in unseen
     ]
     if len(unseen) > 1:
         together = groups[GROUPS["unseen"]]
-        title = f"All {len(unseen)} banks never trained on"
-        rows.append(SummaryRow(title, "macro-F1", together.macro_f1, together.n_clips, TARGET))
+        rows.append(scored_row(f"All {len(unseen)} banks never trained on", together, TARGET))
     if trained := groups.get(GROUPS["trained"]):
         n_trained = len(uses) - len(unseen)
-        title = (
-            f"The {n_trained} banks trained on, natural ranges" if n_trained > 1 else "The bank trained on"
-        )
-        rows.append(SummaryRow(title, "macro-F1", trained.macro_f1, trained.n_clips))
+        which = f"The {n_trained} banks" if n_trained > 1 else "The bank"
+        rows.append(scored_row(f"{which} trained on, natural ranges", trained))
     return tuple(rows)
 
 

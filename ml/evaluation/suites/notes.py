@@ -21,6 +21,7 @@ from ml.evaluation.scores import ClipScores, score
 from ml.evaluation.sections import Section, SummaryRow, Target
 from ml.evaluation.sounds import MissingSoundsError, RealSound, files_sha256
 from ml.evaluation.suites.fresh import own_seed
+from ml.evaluation.suites.scored import scored_row
 from ml.evaluation.suites.suite import Request
 from ml.instruments import slug_of
 
@@ -103,7 +104,7 @@ class NotesSuite:
             for label, scores in scored.items()
         ]
         if mixes is not None:
-            summary.append(SummaryRow("Mixes of real melodies", "macro-F1", mixes.macro_f1, mixes.n_clips))
+            summary.append(scored_row("Mixes of real melodies", mixes))
         return Section(
             name=self.name,
             title=TITLE,

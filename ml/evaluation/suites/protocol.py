@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from ml.evaluation.clips import ClipSet
 from ml.evaluation.listening import Heard
 from ml.evaluation.scores import score
-from ml.evaluation.sections import Section, SummaryRow, Target
+from ml.evaluation.sections import Section, Target
 from ml.evaluation.suites.fresh import fresh_clips, use_of
-from ml.evaluation.suites.scored import scored_pictures, scored_text
+from ml.evaluation.suites.scored import scored_pictures, scored_row, scored_text
 from ml.evaluation.suites.suite import Request
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, find_bank
@@ -41,7 +41,7 @@ class ProtocolSuite:
         return Section(
             name=self.name,
             title=TITLE,
-            summary=(SummaryRow(TITLE, "macro-F1", scores.macro_f1, scores.n_clips, TARGET),),
+            summary=(scored_row(TITLE, scores, TARGET),),
             record={"recipe": recipe.model_dump(mode="json"), "recipe_sha256": recipe.digest}
             | {"banks": [use], "scores": scores},
             text=f"{intro}\n\n{scored_text(self.name, groups)}",

@@ -8,9 +8,9 @@ from ml.errors import InvalidRequestError
 from ml.evaluation.clips import ClipSet
 from ml.evaluation.listening import Heard
 from ml.evaluation.scores import ClipScores, score
-from ml.evaluation.sections import Section, SummaryRow
+from ml.evaluation.sections import Section
 from ml.evaluation.suites.fresh import fresh_clips, use_of
-from ml.evaluation.suites.scored import scored_pictures, scored_text
+from ml.evaluation.suites.scored import scored_pictures, scored_row, scored_text
 from ml.evaluation.suites.suite import Request
 from ml.synthesis.bank_check import check_banks
 from ml.synthesis.recipe import Recipe
@@ -49,10 +49,7 @@ class RecipesSuite:
         return Section(
             name=self.name,
             title="Fresh clips of recipes",
-            summary=tuple(
-                SummaryRow(f"Fresh clips of {name}", "macro-F1", scores.macro_f1, scores.n_clips)
-                for name, scores in scored.items()
-            ),
+            summary=tuple(scored_row(f"Fresh clips of {name}", scores) for name, scores in scored.items()),
             record=records,
             text="\n\n".join(texts),
             pictures=pictures,

@@ -8,7 +8,14 @@ from ml.evaluation.charts import draw_bars, draw_by_number, draw_reliability
 from ml.evaluation.heat_maps import draw_confusion
 from ml.evaluation.markdown import number, picture, table, with_interval
 from ml.evaluation.scores import ClipScores
+from ml.evaluation.sections import SummaryRow, Target
 from ml.instruments import slug_of
+
+
+def scored_row(set_name: str, scores: ClipScores, target: Target | None = None) -> SummaryRow:
+    """The line of the opening table for a set or a group of clips."""
+    calibration_error = scores.calibration.mean
+    return SummaryRow(set_name, "macro-F1", scores.macro_f1, scores.n_clips, target, calibration_error)
 
 
 def scored_pictures(
