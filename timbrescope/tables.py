@@ -28,11 +28,11 @@ def classification(found: Classification, title: str) -> Table:
 def occurrences(manifest: Manifest) -> Table:
     """How often each instrument, and each number of instruments, occurs in a data set."""
     counted = manifest.occurrences
-    table = Table(title=f"Clips of {manifest.recipe.name} by instrument and by number of instruments")
+    table = Table(title=f"Clips of {manifest.name} by instrument and by number of instruments")
     table.add_column("")
     for split in counted.per_instrument:
         table.add_column(split, justify="right")
-    for name in manifest.recipe.labels:
+    for name in manifest.labels:
         table.add_row(name, *(str(counts[name]) for counts in counted.per_instrument.values()))
     table.add_section()
     for number in sorted({n for counts in counted.per_n_instruments.values() for n in counts}):

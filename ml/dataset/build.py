@@ -1,72 +1,194 @@
-"""Building a data set: instantiate the recipe, render what is missing, write the manifest.
+"""Building a data set: plan it, build its shards in any order by anybody, finish it with the manifest.
 
-A data set's folder holds `recipe.json` (validated), `clips.jsonl` (every clip with all choices made), the
-shards (see `ml.dataset.shards`) and, once all are complete, `manifest.json`. Interrupting loses only the
-shards being rendered; building again continues. Another recipe in the same folder is refused.
+A data set's place holds `recipe.json` (the plan, see `ml.dataset.plan`), the shards (see `ml.dataset.shards`)
+and, once all are complete, `manifest.json` and `occurrences.md`. Shards are pure functions of the plan: one
+process or ten on several machines of one kind write the same bytes, and building a shard twice does no harm.
+Whatever interrupts, only the shards that were just being rendered are lost.
 """
 
 from __future__ import annotations
 
-import functools
-import json
 import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from importlib.metadata import version
 from pathlib import Path
 
-from ml.dataset.manifest import Manifest, count_occurrences
-from ml.dataset.shards import (
-    ShardContent,
+import numpy as np
+
+from ml.dataset.clip_files import clip_members
+from ml.dataset.manifest import InvalidDatasetError, Manifest, RecipeSource
+from ml.dataset.occurrences import count_occurrences
+from ml.dataset.plan import (
+    DatasetConflictError,
+    DatasetPlan,
     ShardPlan,
-    ShardRecord,
-    plan_shards,
-    read_finished,
-    write_shard,
-    write_whole,
+    SoundFontMismatchError,
+    VersionMismatchError,
+    open_plan,
+    plan_dataset,
 )
-from ml.errors import InvalidRequestError, StorageError
-from ml.melspec import MelConfig
-from ml.synthesis.bank_check import check_banks
-from ml.synthesis.instantiate import ClipPlan, instantiate
+from ml.dataset.shards import (
+    CLIPS_PER_SHARD,
+    ShardClip,
+    ShardContent,
+    ShardRecord,
+    ShardWriter,
+    read_record,
+    read_records,
+)
+from ml.dataset.storage import Storage, open_storage
+from ml.errors import StorageError
+from ml.melspec import MelConfig, level_db
+from ml.synthesis.mix import render_clip
+from ml.synthesis.plan import ClipPlan
 from ml.synthesis.recipe import Recipe
+from ml.synthesis.render import SAMPLE_RATE_HZ
 
-VERSIONED_PACKAGES = ("numpy", "scipy", "librosa", "soundfile", "pyfluidsynth", "mido")
+__all__ = [
+    "DatasetConflictError",
+    "DatasetPlan",
+    "IncompleteDatasetError",
+    "ShardPlan",
+    "SoundFontMismatchError",
+    "VersionMismatchError",
+    "build_dataset",
+    "build_shard",
+    "finish_dataset",
+    "finished_shards",
+    "open_plan",
+    "plan_dataset",
+]
 
-DatasetProgress = Callable[[int, int], None]  # (clips done, clips in all)
+DatasetProgress = Callable[[int, int], None]  # (clips done, clips in all); may raise to stop
 
 
-class DatasetConflictError(InvalidRequestError):
-    """The folder already holds a data set made by another recipe or with other content."""
+class IncompleteDatasetError(InvalidDatasetError):
+    """A data set was to be finished while shards are missing."""
 
-    code = "dataset-conflict"
+    code = "incomplete-dataset"
+
+
+def build_shard(plan: DatasetPlan, name: str, on_clip: DatasetProgress | None = None) -> ShardRecord:
+    """Render a shard, unless it is finished already.
+
+    Parameters
+    ----------
+    plan : DatasetPlan
+    name : str
+        One of `plan.shards`.
+    on_clip : callable, optional
+        Called after every clip with (clips done, clips in all) of this shard; may raise to stop.
+
+    Returns
+    -------
+    ShardRecord
+
+    Raises
+    ------
+    SystemDependencyError
+        When FluidSynth or a SoundFont is missing.
+    StorageError
+        When the disk is full; finished shards stay.
+    """
+    shard = plan.shard(name)
+    finished = read_record(plan.storage, name)
+    if finished is not None:
+        return finished
+    writer = ShardWriter(shard.name, shard.split)
+    for done, clip in enumerate(plan.clips(shard), start=1):
+        writer.add(_shard_clip(plan, clip))
+        if on_clip is not None:
+            on_clip(done, len(shard))
+    return writer.write(plan.storage)
+
+
+def _shard_clip(plan: DatasetPlan, clip: ClipPlan) -> ShardClip:
+    rendered = render_clip(clip, plan.banks)
+    stem_levels = None
+    if plan.content.stems:
+        stem_levels = np.stack([level_db(stem, plan.mel) for stem in rendered.stems]).astype(np.float16)
+    return ShardClip(
+        clip.clip_id,
+        clip.to_json(),
+        tuple(plan.recipe.labels.index(stem.instrument) for stem in clip.stems),
+        tuple(sorted({stem.soundfont for stem in clip.stems})),
+        level_db(rendered.mix, plan.mel).astype(np.float16),
+        stem_levels,
+        clip_members(rendered, stems=plan.content.stems) if plan.content.audio else {},
+    )
+
+
+def finished_shards(plan: DatasetPlan) -> dict[str, ShardRecord]:
+    """The shards of a plan that are complete, by name."""
+    return read_records(plan.storage, frozenset(shard.name for shard in plan.shards))
+
+
+def finish_dataset(plan: DatasetPlan) -> Manifest:
+    """Write the manifest of a data set whose shards are all there; doing so again changes nothing.
+
+    Parameters
+    ----------
+    plan : DatasetPlan
+
+    Returns
+    -------
+    Manifest
+
+    Raises
+    ------
+    IncompleteDatasetError
+        While shards are missing.
+    StorageError
+        When it cannot be written.
+    """
+    records = finished_shards(plan)
+    missing = [shard.name for shard in plan.shards if shard.name not in records]
+    if missing:
+        raise IncompleteDatasetError(
+            f"{len(missing)} of {len(plan.shards)} shards of {plan.storage} are missing, {missing[0]} first.",
+            extra={"missing": missing},
+        )
+    shards = tuple(records[shard.name] for shard in plan.shards)
+    manifest = Manifest(
+        source=RecipeSource(plan.recipe, plan.recipe.digest, plan.soundfonts),
+        labels=plan.recipe.labels,
+        mel=plan.mel,
+        n_frames=plan.mel.n_frames(round(plan.recipe.clip_duration_s * SAMPLE_RATE_HZ)),
+        shards=shards,
+        occurrences=count_occurrences(shards, plan.recipe.labels),
+        versions=plan.versions,
+    )
+    manifest.write(plan.storage)
+    return manifest
 
 
 def build_dataset(
     recipe: Recipe,
-    folder: Path,
+    place: str | Path | Storage,
     *,
     n_jobs: int = 1,
     content: ShardContent = ShardContent(),  # noqa: B008  frozen
     mel: MelConfig = MelConfig(),  # noqa: B008  frozen
+    clips_per_shard: int = CLIPS_PER_SHARD,
     on_progress: DatasetProgress | None = None,
 ) -> Manifest:
-    """Make a recipe's data set, or finish one that was interrupted.
+    """Make a recipe's data set on this machine, or finish one that was interrupted.
 
     Parameters
     ----------
     recipe : Recipe
-    folder : Path
-        Made when missing.
+    place : str, Path or Storage
+        A folder or URL; made when missing.
     n_jobs : int
         Processes that render.
     content : ShardContent
         Whether sound and stems are kept beside the log-mels.
     mel : MelConfig
+    clips_per_shard : int
     on_progress : callable, optional
-        Called with (clips done, clips in all) after every shard.
+        Called with (clips done, clips in all) before the first and after every shard; may raise to stop.
 
     Returns
     -------
@@ -75,86 +197,43 @@ def build_dataset(
 
     Raises
     ------
-    SystemDependencyError
-        Before anything is rendered, when FluidSynth or a SoundFont is missing.
-    DatasetConflictError
-        When the folder holds another data set.
+    SystemDependencyError, InvalidRecipeError, DatasetConflictError
+        As for `plan_dataset`, before anything is rendered.
     StorageError
-        When the disk is full or the folder cannot be written; finished shards stay.
+        When the disk is full or the place cannot be written; finished shards stay.
     """
-    banks = check_banks(recipe)
-    clips = tuple(instantiate(recipe))
-    _claim_folder(folder, recipe, content, mel, clips)
-    shards = plan_shards(clips)
-    records = {shard.name: record for shard in shards if (record := read_finished(shard, folder)) is not None}
-    missing = [shard for shard in shards if shard.name not in records]
-    done = sum(len(record.clip_ids) for record in records.values())
+    plan = plan_dataset(recipe, open_storage(place), content, mel, clips_per_shard)
+    finished = finished_shards(plan)
+    missing = [shard.name for shard in plan.shards if shard.name not in finished]
+    done = sum(map(len, finished.values()))
     if on_progress is not None:
-        on_progress(done, len(clips))
-    render = functools.partial(write_shard, folder=folder, banks=banks, mel=mel, content=content)
+        on_progress(done, plan.n_clips)
     try:
-        for record in _render_all(missing, render, n_jobs):
-            records[record.name] = record
-            done += len(record.clip_ids)
+        for record in _build_all(plan, missing, n_jobs):
+            done += len(record)
             if on_progress is not None:
-                on_progress(done, len(clips))
-    except OSError as error:
+                on_progress(done, plan.n_clips)
+        return finish_dataset(plan)
+    except StorageError as error:
         raise StorageError(
-            f"The data set in {folder} cannot be written: {error.strerror}. Finished shards stay ({done} of "
-            f"{len(clips)} clips); building again continues."
+            f"{error} Finished shards stay ({done} of {plan.n_clips} clips); building again continues."
         ) from error
-    manifest = Manifest(
-        recipe=recipe,
-        recipe_sha256=recipe.digest,
-        mel=mel,
-        shards=tuple(records[shard.name] for shard in shards),
-        occurrences=count_occurrences(clips, recipe.labels),
-        soundfonts={name: bank.sha256() for name, bank in banks.items()},
-        versions={package: version(package) for package in VERSIONED_PACKAGES},
-    )
-    manifest.write(folder)
-    return manifest
 
 
-def _claim_folder(
-    folder: Path, recipe: Recipe, content: ShardContent, mel: MelConfig, clips: tuple[ClipPlan, ...]
-) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    claim = {
-        "recipe": recipe.model_dump(mode="json"),
-        "mel": mel.to_dict(),
-        "audio": content.audio,
-        "stems": content.stems,
-    }
-    claim_path = folder / "recipe.json"
-    if claim_path.is_file():
-        if json.loads(claim_path.read_text(encoding="utf-8")) != claim:
-            raise DatasetConflictError(
-                f"{folder} already holds another data set (see its recipe.json); choose another folder."
-            )
-        return
-    if any(folder.iterdir()):
-        raise DatasetConflictError(f"{folder} is not empty and holds no data set; choose another folder.")
-    write_whole(folder / "clips.jsonl", "".join(clip.to_json() + "\n" for clip in clips).encode())
-    write_whole(claim_path, json.dumps(claim, indent=1).encode())
-
-
-def _render_all(
-    shards: list[ShardPlan], render: Callable[[ShardPlan], ShardRecord], n_jobs: int
-) -> Iterator[ShardRecord]:
-    if n_jobs == 1 or len(shards) <= 1:
-        for shard in shards:
-            yield render(shard)
+def _build_all(plan: DatasetPlan, names: list[str], n_jobs: int) -> Iterator[ShardRecord]:
+    if n_jobs == 1 or len(names) <= 1:
+        for name in names:
+            yield build_shard(plan, name)
         return
     # spawn: a forked FluidSynth or BLAS would share state with its parent
     pool = ProcessPoolExecutor(
-        n_jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_calm_worker
+        n_jobs,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_process,
+        initargs=(plan,),
     )
     try:
-        pending: set[Future[ShardRecord]] = {pool.submit(render, shard) for shard in shards}
+        pending: set[Future[ShardRecord]] = {pool.submit(_build_in_process, name) for name in names}
         while pending:
             finished, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -163,7 +242,15 @@ def _render_all(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _calm_worker() -> None:
+_plan_of_process: list[DatasetPlan] = []  # sent once to each process, not with every shard
+
+
+def _start_process(plan: DatasetPlan) -> None:
     """Leave Ctrl-C to the parent, and one BLAS thread to each process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    _plan_of_process[:] = [plan]
+
+
+def _build_in_process(name: str) -> ShardRecord:
+    return build_shard(_plan_of_process[0], name)

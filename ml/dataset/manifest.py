@@ -1,134 +1,189 @@
-"""The manifest of a finished data set: what made it, what it holds, and how to tell it is intact."""
+"""The manifest of a finished data set: where it comes from, what it holds, and how to tell it is intact.
+
+A data set is either synthesised from a recipe or imported from a folder of recordings; whoever reads it for
+training need not know which.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from ml.dataset.shards import ShardRecord, write_whole
+from ml.dataset.occurrences import Occurrences
+from ml.dataset.shards import ShardRecord
+from ml.dataset.storage import Storage, open_storage
 from ml.errors import InvalidRequestError
 from ml.melspec import MelConfig
-from ml.synthesis.instantiate import ClipPlan
 from ml.synthesis.recipe import Recipe
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_NAME = "manifest.json"
+OCCURRENCES_NAME = "occurrences.md"
 
 
 class InvalidDatasetError(InvalidRequestError):
-    """A folder that is no finished, intact data set."""
+    """A place that holds no finished, intact data set."""
 
     code = "invalid-dataset"
 
 
 @dataclass(frozen=True)
-class Occurrences:
-    """How often instruments, and numbers of instruments, occur, by split.
+class RecipeSource:
+    """A recipe, its digest, and SHA-256 of the SoundFonts that played it, by name."""
 
-    `per_instrument[split][name]` and `per_n_instruments[split][n]` count clips.
-    """
+    recipe: Recipe
+    recipe_sha256: str
+    soundfonts: dict[str, str]
 
-    per_instrument: dict[str, dict[str, int]]
-    per_n_instruments: dict[str, dict[int, int]]
+    @property
+    def name(self) -> str:
+        """The recipe's name."""
+        return self.recipe.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain fields for JSON."""
+        return {
+            "kind": "recipe",
+            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe_sha256": self.recipe_sha256,
+            "soundfonts": self.soundfonts,
+        }
 
 
-def count_occurrences(clips: Iterable[ClipPlan], instruments: Sequence[str]) -> Occurrences:
-    """Count clips by instrument and by number of instruments, for each split.
+@dataclass(frozen=True)
+class FolderSource:
+    """A folder of recordings, one subfolder per label.
 
-    Parameters
+    Attributes
     ----------
-    clips : iterable of ClipPlan
-    instruments : sequence of str
-        Names in the order to count them in; one that never plays counts 0.
-
-    Returns
-    -------
-    Occurrences
+    name : str
+        The folder's own name.
+    files : dict of str to str
+        SHA-256 of every recording, by its path in the folder.
+    skipped : dict of str to str
+        Files that could not be read, and why.
+    validation_share : float
+    seed : int
+        Of the draw of the files that validate.
     """
-    by_instrument: dict[str, Counter[str]] = {"train": Counter(), "validation": Counter()}
-    by_number: dict[str, Counter[int]] = {"train": Counter(), "validation": Counter()}
-    for clip in clips:
-        by_instrument[clip.split].update(clip.labels)
-        by_number[clip.split][len(clip.stems)] += 1
-    return Occurrences(
-        {split: {name: counts[name] for name in instruments} for split, counts in by_instrument.items()},
-        {split: dict(sorted(counts.items())) for split, counts in by_number.items()},
-    )
+
+    name: str
+    files: dict[str, str]
+    skipped: dict[str, str]
+    validation_share: float
+    seed: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain fields for JSON."""
+        return {"kind": "folder", **asdict(self)}
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says."""
+    """What `manifest.json` says.
 
-    recipe: Recipe
-    recipe_sha256: str
+    Attributes
+    ----------
+    source : RecipeSource or FolderSource
+    labels : tuple of str
+        Names of the labels, in the order in which networks have them.
+    mel : MelConfig
+    n_frames : int
+        Frames of every clip.
+    shards : tuple of ShardRecord
+        Training shards first.
+    occurrences : Occurrences
+    versions : dict of str to str
+        Of the libraries that made it.
+    """
+
+    source: RecipeSource | FolderSource
+    labels: tuple[str, ...]
     mel: MelConfig
+    n_frames: int
     shards: tuple[ShardRecord, ...]
     occurrences: Occurrences
-    soundfonts: dict[str, str]
     versions: dict[str, str]
 
     @property
+    def name(self) -> str:
+        """Name of the recipe or of the imported folder."""
+        return self.source.name
+
+    @property
+    def soundfonts(self) -> dict[str, str]:
+        """SHA-256 of the SoundFonts that played it, by name; none for recordings."""
+        return self.source.soundfonts if isinstance(self.source, RecipeSource) else {}
+
+    @property
+    def n_clips(self) -> int:
+        """Clips of all shards."""
+        return sum(map(len, self.shards))
+
+    @property
     def digest(self) -> str:
-        """SHA-256 over the checksums of all shards: equal digests are equal data."""
+        """SHA-256 over the checksums of all shards' files: equal digests are equal data."""
         lines = [
             f"{name} {value}\n" for shard in self.shards for name, value in sorted(shard.checksums.items())
         ]
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
-    def write(self, folder: Path) -> None:
-        """Write `manifest.json`."""
+    def write(self, storage: Storage) -> None:
+        """Write `occurrences.md`, then `manifest.json`, with which the data set is finished."""
         fields = {
             "format_version": FORMAT_VERSION,
             "digest": self.digest,
-            "recipe": self.recipe.model_dump(mode="json"),
-            "recipe_sha256": self.recipe_sha256,
+            "source": self.source.to_dict(),
+            "labels": self.labels,
             "mel": self.mel.to_dict(),
-            "soundfonts": self.soundfonts,
+            "n_frames": self.n_frames,
             "versions": self.versions,
+            "machines": sorted({shard.machine for shard in self.shards}),
             "occurrences": asdict(self.occurrences),
-            "shards": [asdict(shard) for shard in self.shards],
         }
-        write_whole(folder / MANIFEST_NAME, json.dumps(fields, indent=1).encode())
+        # one line per shard: an indented list of every clip would be many times as long
+        head = json.dumps(fields, indent=1).removesuffix("\n}")
+        shards = ",\n  ".join(json.dumps(asdict(shard), separators=(",", ":")) for shard in self.shards)
+        storage.write_whole(OCCURRENCES_NAME, self.occurrences.markdown(f"Clips of {self.name}").encode())
+        storage.write_whole(MANIFEST_NAME, f'{head},\n "shards": [\n  {shards}\n ]\n}}\n'.encode())
 
     @staticmethod
-    def read(folder: Path) -> Manifest:
+    def read(place: str | Path | Storage) -> Manifest:
         """Read a finished data set's manifest.
 
         Raises
         ------
         InvalidDatasetError
-            When there is none: the folder is no data set, or its building was interrupted.
+            When there is none: the place holds no data set, or its building was interrupted.
+        StorageError
+            When the place cannot be reached.
         """
-        path = folder / MANIFEST_NAME
-        if not path.is_file():
+        storage = open_storage(place)
+        if not storage.exists(MANIFEST_NAME):
             raise InvalidDatasetError(
-                f"{folder} holds no finished data set (no {MANIFEST_NAME}); build it, or finish it."
+                f"{storage} holds no finished data set (no {MANIFEST_NAME}); build it, or finish it."
             )
-        fields = json.loads(path.read_text(encoding="utf-8"))
+        fields = json.loads(storage.read(MANIFEST_NAME))
         if fields.get("format_version") != FORMAT_VERSION:
             raise InvalidDatasetError(
-                f"{path} has format {fields.get('format_version')}, not {FORMAT_VERSION}."
+                f"{storage}/{MANIFEST_NAME} has format {fields.get('format_version')}, not {FORMAT_VERSION}."
             )
-        occurrences = fields["occurrences"]
         return Manifest(
-            recipe=Recipe.model_validate(fields["recipe"]),
-            recipe_sha256=fields["recipe_sha256"],
+            source=_read_source(fields["source"]),
+            labels=tuple(fields["labels"]),
             mel=MelConfig.from_dict(fields["mel"]),
-            shards=tuple(
-                ShardRecord(**{**shard, "clip_ids": tuple(shard["clip_ids"])}) for shard in fields["shards"]
-            ),
-            occurrences=Occurrences(
-                occurrences["per_instrument"],
-                {
-                    split: {int(n): c for n, c in counts.items()}
-                    for split, counts in occurrences["per_n_instruments"].items()
-                },
-            ),
-            soundfonts=fields["soundfonts"],
+            n_frames=fields["n_frames"],
+            shards=tuple(map(ShardRecord.from_dict, fields["shards"])),
+            occurrences=Occurrences.from_dict(fields["occurrences"]),
             versions=fields["versions"],
         )
+
+
+def _read_source(fields: dict[str, Any]) -> RecipeSource | FolderSource:
+    kind, values = fields["kind"], {name: value for name, value in fields.items() if name != "kind"}
+    if kind == "folder":
+        return FolderSource(**values)
+    return RecipeSource(**{**values, "recipe": Recipe.model_validate(values["recipe"])})

@@ -1,0 +1,59 @@
+"""A rendered clip as files that others can read: FLAC, MIDI and JSON, named for WebDataset.
+
+`<id>.flac` is the mix, `<id>.mid` the notes, `<id>.json` the clip plan with the gain that mixing applied.
+With stems there are also `<id>.<k>.flac` in the plan's order and, where effects left something that is no
+instrument's, `<id>.residual.flac`: together they sum to the mix, to 16-bit rounding.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from ml.synthesis.midi_file import clip_midi
+from ml.synthesis.mix import RenderedClip
+from ml.synthesis.render import SAMPLE_RATE_HZ
+
+FLAC_COMPRESSION = 0.0  # of 0..1; the strongest takes three times as long and saves a few percent
+
+
+def clip_members(clip: RenderedClip, *, stems: bool) -> dict[str, bytes]:
+    """A clip's files, by name.
+
+    Parameters
+    ----------
+    clip : RenderedClip
+    stems : bool
+        Whether its stems are among them.
+
+    Returns
+    -------
+    dict of str to bytes
+        Equal clips give equal bytes.
+    """
+    clip_id = clip.plan.clip_id
+    members = {f"{clip_id}.flac": _flac(clip.mix), f"{clip_id}.mid": clip_midi(clip.plan)}
+    if stems:
+        members |= {f"{clip_id}.{place}.flac": _flac(stem) for place, stem in enumerate(clip.stems)}
+        if clip.residual is not None:
+            members[f"{clip_id}.residual.flac"] = _flac(clip.residual)
+    description = {**json.loads(clip.plan.to_json()), "common_gain_db": clip.common_gain_db}
+    members[f"{clip_id}.json"] = json.dumps(description, separators=(",", ":")).encode()
+    return members
+
+
+def _flac(samples: NDArray[np.float32]) -> bytes:
+    buffer = io.BytesIO()
+    soundfile.write(
+        buffer,
+        samples,
+        SAMPLE_RATE_HZ,
+        format="FLAC",
+        subtype="PCM_16",
+        compression_level=FLAC_COMPRESSION,
+    )
+    return buffer.getvalue()
