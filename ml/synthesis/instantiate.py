@@ -21,8 +21,8 @@ from ml.synthesis.combinations import UniformCombinations, draw_count, draw_inst
 from ml.synthesis.controllers import ControllerGenerators, draw_controllers
 from ml.synthesis.effects.draw import draw_effects
 from ml.synthesis.effects.plans import EffectsPlan
-from ml.synthesis.melodies.random_notes import draw_plain, draw_shaped
-from ml.synthesis.melodies.settings import Melody
+from ml.synthesis.melodies.registry import open_source
+from ml.synthesis.melodies.source import MelodySource, Occasion
 from ml.synthesis.plan import SPLITS, TICKS_PER_SECOND, ClipPlan, Note, Split, StemPlan
 from ml.synthesis.recipe import Recipe
 
@@ -52,7 +52,7 @@ class _Ingredients:
 
     recipe: Recipe
     vocabulary: tuple[Instrument, ...]
-    melodies: tuple[Melody, ...]
+    sources: tuple[MelodySource, ...]
     banks: dict[Split, tuple[BankChoice, ...]]
     plain_banks: tuple[str, ...] | None
 
@@ -76,12 +76,17 @@ def instantiate(recipe: Recipe, indices: Iterable[int] | None = None) -> Iterato
     ------
     ClipPlan
         Plans in the order asked for; the split is fixed here, before anything is rendered.
+
+    Raises
+    ------
+    MelodySourceError, MissingCorpusError
+        When a melody's source has nothing to give.
     """
     validation = validation_indices(recipe)
     ingredients = _Ingredients(
         recipe,
         recipe.vocabulary,
-        recipe.melodies,
+        tuple(open_source(melody) for melody in recipe.melodies),
         {split: banks_of(recipe.soundfonts, split) for split in SPLITS},
         plain_names(recipe.soundfonts) if recipe.soundfont_per == "clip" else None,
     )
@@ -115,16 +120,21 @@ def _draw_clip(ingredients: _Ingredients, index: int, split: Split) -> ClipPlan:
         soundfonts = _draw_soundfonts(ingredients, index, split, players)
     reverb = bool(rng.random() < recipe.reverb_probability)
     chorus = bool(rng.random() < recipe.chorus_probability)
-    melody = _draw_melody_choice(ingredients, index)
+    melody = _draw_melody_source(ingredients, index)
     stems = []
     for stem, (player, soundfont) in enumerate(zip(players, soundfonts, strict=True)):
         gain_db = round(float(rng.uniform(*recipe.level_db)), 3)
-        if melody.is_plain:
-            notes = draw_plain(melody, player, recipe.clip_duration_s, rng)
-        else:
-            own = ingredients.generator(index, _Feature.MELODY, stem)
-            notes = draw_shaped(melody, player, recipe.clip_duration_s, own)
-        part = StemPlan(player.name, player.program, soundfont, gain_db, notes, player.bank)
+        own = ingredients.generator(index, _Feature.MELODY, stem)
+        melodic = melody.draw(Occasion(recipe.seed, index, recipe.clip_duration_s, player, rng, own))
+        part = StemPlan(
+            instrument=player.name,
+            program=player.program,
+            soundfont=soundfont,
+            gain_db=gain_db,
+            notes=melodic.notes,
+            bank=player.bank,
+            melody_sha256=melodic.sha256,
+        )
         stems.append(_played(ingredients, index, stem, part))
     return ClipPlan(
         clip_id=f"{recipe.name}-{index:07d}",
@@ -181,10 +191,10 @@ def _draw_soundfonts(
     return [draw_bank(banks, [player.name], rng) for player in players]
 
 
-def _draw_melody_choice(ingredients: _Ingredients, index: int) -> Melody:
-    melodies = ingredients.melodies
-    if len(melodies) == 1:
-        return melodies[0]
-    weights = np.array([melody.weight for melody in melodies])
+def _draw_melody_source(ingredients: _Ingredients, index: int) -> MelodySource:
+    sources = ingredients.sources
+    if len(sources) == 1:
+        return sources[0]
+    weights = np.array([melody.weight for melody in ingredients.recipe.melodies])
     rng = ingredients.generator(index, _Feature.MELODY_CHOICE)
-    return melodies[int(rng.choice(len(melodies), p=weights / weights.sum()))]
+    return sources[int(rng.choice(len(sources), p=weights / weights.sum()))]

@@ -45,7 +45,10 @@ class ControllerCurve:
 
 @dataclass(frozen=True)
 class StemPlan:
-    """One instrument's part: what is played, by which preset (bank:program) of which SoundFont, how loud."""
+    """One instrument's part: what is played, by which preset (bank:program) of which SoundFont, how loud.
+
+    `melody_sha256` is the hash of the MIDI file that the notes were taken from; empty where they are random.
+    """
 
     instrument: str
     program: int
@@ -54,6 +57,7 @@ class StemPlan:
     notes: tuple[Note, ...]
     bank: int = 0
     controllers: tuple[ControllerCurve, ...] = ()
+    melody_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from ml.synthesis.combinations import (
 )
 from ml.synthesis.controllers import Controllers
 from ml.synthesis.effects.settings import Effects
-from ml.synthesis.melodies.settings import Melody
+from ml.synthesis.melodies.settings import Melody, RandomMelody
 from ml.synthesis.plan import SPLITS
 from ml.synthesis.sections import (
     Count,
@@ -94,7 +94,7 @@ class Recipe(Section):
     )
     combinations: Combinations = UniformCombinations()
     instruments_per_clip: Annotated[InstrumentCounts, Field(validate_default=True)] = DEFAULT_COUNTS
-    melody: Melodies = Melody()
+    melody: Melodies = RandomMelody()
     level_db: Range = (-3.0, 3.0)
     soundfont_per: Literal["clip", "stem"] = "clip"
     soundfonts: Annotated[SoundFonts, Field(validate_default=True)] = ("FluidR3_GM",)

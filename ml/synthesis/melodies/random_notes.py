@@ -1,6 +1,6 @@
 """Random melodies: notes or chords of random pitch and length, with rests, until the clip is full.
 
-A plain melody (`RandomMelody.is_plain`) draws from the generator that it is given in an order that must never
+A plain melody (`RandomMelody.is_plain`) draws from the clip's base generator in an order that must never
 change: data sets that exist were made so.
 """
 
@@ -10,7 +10,21 @@ import numpy as np
 
 from ml.instruments import Instrument
 from ml.synthesis.melodies.settings import RandomMelody
+from ml.synthesis.melodies.source import Melodic, Occasion
 from ml.synthesis.plan import MIN_SOUNDING_S, Note, on_tick
+
+
+class RandomSource:
+    """Random melodies as the settings shape them."""
+
+    def __init__(self, settings: RandomMelody) -> None:
+        self._settings = settings
+
+    def draw(self, occasion: Occasion) -> Melodic:
+        instrument, duration_s = occasion.instrument, occasion.duration_s
+        if self._settings.is_plain:
+            return Melodic(draw_plain(self._settings, instrument, duration_s, occasion.base))
+        return Melodic(draw_shaped(self._settings, instrument, duration_s, occasion.own))
 
 
 def draw_plain(

@@ -6,12 +6,13 @@ matters where a recipe lists several melodies, of which each clip draws one.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Discriminator, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from ml.instruments import Instrument
 from ml.synthesis.sections import (
+    Positive,
     Probability,
     RangeNotNegative,
     RangeOfCounts,
@@ -31,13 +32,35 @@ PitchRange = Annotated[
 ]
 
 
-class RandomMelody(Section):
-    """Random notes, or chords, and rests, one after another.
+class _Melody(Section):
+    """What all sources have in common.
 
     Attributes
     ----------
     pitch_range : (int, int) or ``natural``
         A range for all instruments, or each instrument's own.
+    """
+
+    weight: Weight = 1.0
+    pitch_range: PitchRange = "natural"
+
+    def pitches_of(self, instrument: Instrument) -> tuple[int, int]:
+        """Lowest and highest pitch that an instrument plays, inclusive."""
+        if self.pitch_range == "natural":
+            return instrument.lowest_pitch, instrument.highest_pitch
+        return self.pitch_range
+
+    @property
+    def reach(self) -> str | None:
+        """The field by which it reaches files or programs of the machine, where it does."""
+        return None
+
+
+class RandomMelody(_Melody):
+    """Random notes, or chords, and rests, one after another.
+
+    Attributes
+    ----------
     register_width : (int, int), optional
         The notes of one stem stay in a window of so many semitones, somewhere within the range.
     voices : (int, int)
@@ -51,7 +74,6 @@ class RandomMelody(Section):
     """
 
     source: Literal["random"] = "random"
-    weight: Weight = 1.0
     pitch_range: PitchRange = (60, 72)
     register_width: RangeOfCounts | None = None
     note_duration_s: RangePositive = (0.2, 2.0)
@@ -70,20 +92,95 @@ class RandomMelody(Section):
         return value
 
     @property
-    def reach(self) -> str | None:
-        """The field that reaches out of the recipe, to files or programs of the machine; None here."""
-        return None
-
-    @property
     def is_plain(self) -> bool:
         """Whether it is one voice of notes all along the clip, in the whole pitch range."""
         return self.register_width is None and self.voices == (1, 1) and self.sounding_share is None
 
-    def pitches_of(self, instrument: Instrument) -> tuple[int, int]:
-        """Lowest and highest pitch to draw for an instrument, inclusive."""
-        if self.pitch_range == "natural":
-            return instrument.lowest_pitch, instrument.highest_pitch
-        return self.pitch_range
+
+class PhraseMelody(_Melody):
+    """Phrases of existing music, transposed into each instrument's range.
+
+    Attributes
+    ----------
+    folder : str, optional
+        A folder of MIDI files (searched in depth), or
+    corpus : ``music21``, optional
+        the scores that the package music21 brings along.
+    works : str, optional
+        Which of music21's scores: part of their path, such as ``bach`` or ``essenFolksong/altdeu10``.
+    max_files : int
+        Only so many files are read, the first ones by name.
+    velocity : (int, int), optional
+        The velocities of a file are brought into this range; by default they stay.
+    """
+
+    source: Literal["phrases"]
+    folder: Annotated[str, Field(min_length=1)] | None = None
+    corpus: Literal["music21"] | None = None
+    works: str = "bach"
+    max_files: Annotated[int, Field(ge=1, le=100_000)] = 200
+    velocity: RangeOfVelocities | None = None
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        if (self.folder is None) == (self.corpus is None):
+            raise ValueError("phrases come either from a folder or from a corpus: give one of the two")
+        return self
+
+    @property
+    def reach(self) -> str | None:
+        return "folder" if self.folder is not None else None
 
 
-Melody = RandomMelody
+class GeneratorMelody(_Melody):
+    """Melodies that another program invents: a command that writes MIDI files.
+
+    Attributes
+    ----------
+    command : list of str
+        The program and its arguments, run without a shell. In them ``{out}`` becomes the folder to write
+        MIDI files into, ``{seed}`` a number that decides what is invented, ``{duration_s}`` the length of
+        a clip.
+    timeout_s : float
+        A run that takes longer is stopped, and fails.
+    clips_per_run : int
+        So many successive clips share what one run wrote.
+    velocity : (int, int), optional
+        The velocities of a file are brought into this range; by default they stay.
+    """
+
+    source: Literal["generator"]
+    command: Annotated[tuple[str, ...], Field(min_length=1)]
+    timeout_s: Annotated[Positive, Field(le=3_600.0)] = 60.0
+    clips_per_run: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    velocity: RangeOfVelocities | None = None
+
+    @field_validator("command")
+    @classmethod
+    def _knows_where_to_write(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value[0]:
+            raise ValueError("has no program")
+        if not any("{out}" in word for word in value):
+            raise ValueError("needs {out}, which becomes the folder that it writes MIDI files into")
+        return value
+
+    @property
+    def reach(self) -> str | None:
+        return "command"
+
+
+def _source(value: object) -> str:
+    source = value.get("source", "random") if isinstance(value, dict) else getattr(value, "source", "random")
+    return f"<{source}>" if isinstance(source, str) else "<random>"
+
+
+Melody = Annotated[
+    Annotated[RandomMelody, Tag("<random>")]
+    | Annotated[PhraseMelody, Tag("<phrases>")]
+    | Annotated[GeneratorMelody, Tag("<generator>")],
+    Discriminator(
+        _source,
+        custom_error_type="unknown_source",
+        custom_error_message="source is none of random, phrases, generator",
+    ),
+]
