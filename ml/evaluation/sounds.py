@@ -57,6 +57,11 @@ class SoundsFolder:
         if not self.path.is_dir():
             raise MissingSoundsError(f"The folder of sounds {self.path} does not exist.")
 
+    @property
+    def has_banks(self) -> bool:
+        """Whether there is any bank."""
+        return bool(self._bank_folders())
+
     def banks(self) -> tuple[Bank, ...]:
         """Its banks, by name.
 
@@ -65,10 +70,9 @@ class SoundsFolder:
         MissingSoundsError
             When there are none.
         """
-        folders = sorted({file.parent for file in self.path.glob("banks/*/[0-9][0-9][0-9].sf[23]")})
-        if not folders:
+        if not self.has_banks:
             raise MissingSoundsError(f"{self.path} has no banks: nothing like banks/NAME/000.sf3 is in it.")
-        return tuple(Bank(folder.name, folder) for folder in folders)
+        return tuple(Bank(folder.name, folder) for folder in self._bank_folders())
 
     def notes(self) -> dict[str, tuple[RealSound, ...]]:
         """Single notes by instrument.
@@ -100,6 +104,9 @@ class SoundsFolder:
         MissingSoundsError
         """
         return self._real("recordings", "recordings/TITLE/*.flac")
+
+    def _bank_folders(self) -> list[Path]:
+        return sorted({file.parent for file in self.path.glob("banks/*/[0-9][0-9][0-9].sf[23]")})
 
     def _real(self, kind: str, layout: str) -> tuple[RealSound, ...]:
         files = sorted(self.path.glob(f"real/{kind}/*/*.flac"))

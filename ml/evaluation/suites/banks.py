@@ -21,7 +21,7 @@ from ml.evaluation.suites.fresh import BankUse, fresh_clips, own_seed, served_in
 from ml.evaluation.suites.scored import scored_pictures, scored_row, scored_text
 from ml.evaluation.suites.suite import Request
 from ml.instruments import INSTRUMENTS, slug_of
-from ml.synthesis.melodies.settings import Melody
+from ml.synthesis.melodies.settings import RandomMelody
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.soundfonts import Bank
 
@@ -111,16 +111,17 @@ def bank_recipe(request: Request, bank: Bank) -> Recipe:
         n_clips=request.n_clips,
         instruments=names,
         instruments_per_clip=tuple(range(1, min(MOST_AT_ONCE, len(names)) + 1)),
-        melody=Melody(pitch_range="natural"),
+        melody=RandomMelody(pitch_range="natural"),
         soundfonts=(bank.name,),
     )
 
 
 def _banks(request: Request) -> tuple[Bank, ...]:
-    banks = request.all_banks()
-    if not banks:
+    if banks := request.all_banks():
+        return banks
+    if request.sounds is None:
         raise MissingSoundsError("The suite banks needs banks; name some with --bank or --sounds.")
-    return banks
+    return request.sounds.banks()  # says what is missing
 
 
 def _summary(

@@ -21,7 +21,7 @@ from ml.evaluation.sounds import MissingSoundsError
 from ml.evaluation.suites.fresh import BankUse, fresh_clips, own_seed, served_instruments, use_of
 from ml.evaluation.suites.suite import Request
 from ml.instruments import slug_of
-from ml.synthesis.melodies.settings import Melody
+from ml.synthesis.melodies.settings import RandomMelody
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, Bank, find_bank
 
@@ -126,7 +126,7 @@ def _group_clips(request: Request, bank: Bank, group: str) -> tuple[PlannedClip,
             n_clips=each,
             instruments=subset,
             instruments_per_clip=(len(subset),),
-            melody=Melody(pitch_range="natural"),
+            melody=RandomMelody(pitch_range="natural"),
             soundfonts=(bank.name,),
         )
         clips += fresh_clips(recipe, request.card, {bank.name: bank})

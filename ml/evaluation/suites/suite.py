@@ -58,14 +58,10 @@ class Request:
         return self.sounds
 
     def all_banks(self) -> tuple[Bank, ...]:
-        """The named banks, and those of the folder where it has any, by name."""
+        """The named banks and those of the folder, by name; there may be none."""
         found = {bank.name: bank for bank in self.banks}
-        if self.sounds is not None:
-            try:
-                found = {**{bank.name: bank for bank in self.sounds.banks()}, **found}
-            except MissingSoundsError:
-                if not found:
-                    raise
+        if self.sounds is not None and self.sounds.has_banks:
+            found = {**{bank.name: bank for bank in self.sounds.banks()}, **found}
         return tuple(found[name] for name in sorted(found, key=str.lower))
 
 
