@@ -4,7 +4,7 @@ from celery import Celery
 
 from worker.queue import celery_app
 from worker.settings import WorkerSettings
-from worker.tasks import SETTINGS_KEY
+from worker.workplace import SETTINGS_KEY
 
 
 def worker_app(settings: WorkerSettings) -> Celery:

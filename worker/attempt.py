@@ -3,15 +3,18 @@
 Conventions: the work is a function of the job and the attempt that returns the result. It reports through
 the attempt and is stopped by it: as soon as the job is cancelled or somebody else has taken it over, the
 next report raises `AttemptLostError`, which the work lets pass. Whatever else it raises becomes the job's
-problem document.
+problem document. While an attempt lasts it holds the job's lease, so that a message that comes twice is
+heeded once, and so that a dead attempt is missed.
 """
 
 import logging
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ml.errors import TimbrescopeError
+from worker import jobs
 from worker.artifacts import ArtifactStore
 from worker.connection import UNAVAILABLE
 from worker.errors import (
@@ -22,8 +25,10 @@ from worker.errors import (
     JobExpiredError,
     UnknownJobError,
 )
-from worker.jobs import Job, ModelRef, Progress
+from worker.jobs import Job, ModelRef
+from worker.leases import Lease, Leases
 from worker.problems import problem_of
+from worker.progress import Progress
 from worker.store import JobStore
 
 log = logging.getLogger(__name__)
@@ -34,29 +39,90 @@ REPORT_INTERVAL_S = 0.1
 
 ABSENT = (UnknownJobError, JobExpiredError, JobDeletedError)
 
-Work = Callable[[Job, "Attempt"], dict[str, object]]
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A piece of the work is done; a further message is to bring the next.
+
+    When it `is_shared`, the rest was cut into units (`worker.units`), and all who do them speak as this
+    attempt; else the next piece is an attempt of its own.
+    """
+
+    is_shared: bool = False
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The result of a job that may have been asked to stop, and what to put away once it is recorded."""
+
+    result: dict[str, object]
+    was_stopped: bool
+    clean_up: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A message as it came: its id, and how often it was tried before."""
+
+    id: str
+    retries: int = 0
+
+    @property
+    def holder(self) -> str:
+        """Who holds the leases that are taken on behalf of this message."""
+        return f"{self.id}:{self.retries}"
+
+    @property
+    def successor_of(self) -> str:
+        """Who held them before: its process has died, or this message would not have come."""
+        return f"{self.id}:{self.retries - 1}" if self.retries else ""
+
+
+Outcome = dict[str, object] | Unfinished | Finished
+Work = Callable[[Job, "Attempt"], Outcome]
 
 
 class Attempt:
     """The right to move one running job on."""
 
-    def __init__(self, store: JobStore, artifacts: ArtifactStore, job: Job, token: str) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        artifacts: ArtifactStore,
+        job: Job,
+        token: str,
+        *,
+        interval_s: float = REPORT_INTERVAL_S,
+    ) -> None:
         self._store = store
         self._artifacts = artifacts
         self._job_id = job.id
         self._token = token
+        self._interval_s = interval_s
         self._stage = job.progress.stage
         self._reported_at = 0.0
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Reports how far the work is; raises `AttemptLostError` when it is no longer wanted."""
-        now = time.monotonic()
         is_new = stage != self._stage or done >= total
-        if not is_new and now - self._reported_at < REPORT_INTERVAL_S:
-            return
-        self._stage, self._reported_at = stage, now
+        if is_new or time.monotonic() - self._reported_at >= self._interval_s:
+            self.report(Progress(stage, done, total))
+
+    def report(self, progress: Progress) -> Job:
+        """Reports at once, and tells how the job stands; raises `AttemptLostError` like `progress`."""
+        self._stage, self._reported_at = progress.stage, time.monotonic()
         try:
-            self._store.advance(self._job_id, self._token, Progress(stage, done, total))
+            return self._store.advance(self._job_id, self._token, progress)
+        except ABSENT as error:
+            raise AttemptLostError(str(error)) from error
+
+    def require_wanted(self) -> None:
+        """Raises `AttemptLostError` when the work is no longer wanted; asks no more often than `progress`."""
+        if time.monotonic() - self._reported_at < self._interval_s:
+            return
+        self._reported_at = time.monotonic()
+        try:
+            jobs.require_owner(self._store.get(self._job_id), self._token)
         except ABSENT as error:
             raise AttemptLostError(str(error)) from error
 
@@ -77,32 +143,49 @@ class Attempt:
 
 
 def attempt_job(
-    job_id: str, work: Work, *, store: JobStore, artifacts: ArtifactStore, max_attempts: int
-) -> None:
-    """Takes the job, does the work, ends the job. Does nothing for a job that has ended or is gone."""
-    token = secrets.token_hex(16)
-    try:
-        job = store.begin(job_id, token, max_attempts=max_attempts)
-    except (IllegalTransitionError, *ABSENT) as reason:
-        log.info("nothing to do", extra={"job": job_id, "reason": str(reason)})
-        return
-    if job.status.is_terminal:
-        log.error("gave up", extra={"job": job_id, "attempts": job.attempts})
-        return
-    started = time.monotonic()
-    log.info("started", extra={"job": job_id, "kind": job.kind, "attempt": job.attempts})
-    try:
-        ended = _end(job, token, work, store=store, artifacts=artifacts)
-    except (AttemptLostError, *ABSENT) as reason:
-        log.info("stopped", extra={"job": job_id, "reason": str(reason)})
-        return
-    elapsed_s = round(time.monotonic() - started, 3)
-    log.info("ended", extra={"job": job_id, "status": ended.status, "elapsed_s": elapsed_s})
+    job_id: str,
+    work: Work,
+    *,
+    delivery: Delivery,
+    store: JobStore,
+    artifacts: ArtifactStore,
+    leases: Leases,
+    max_attempts: int,
+) -> bool:
+    """Takes the job, does the work, ends the job; whether it is unfinished, and waits for its next message.
+
+    Does nothing for a job that has ended, is gone, or has somebody at work on it.
+    """
+    if not leases.take(job_id, delivery.holder, successor_of=delivery.successor_of):
+        log.info("somebody is at work on it", extra={"job": job_id})
+        return False
+    with Lease(leases, job_id, delivery.holder) as lease:
+        token = secrets.token_hex(16)
+        try:
+            job = store.begin(job_id, token, max_attempts=max_attempts)
+        except (IllegalTransitionError, *ABSENT) as reason:
+            lease.is_kept = False
+            log.info("nothing to do", extra={"job": job_id, "reason": str(reason)})
+            return False
+        if job.status.is_terminal:
+            log.error("gave up", extra={"job": job_id, "attempts": job.attempts})
+            return False
+        started = time.monotonic()
+        log.info("started", extra={"job": job_id, "kind": job.kind, "attempt": job.attempts})
+        try:
+            after = end_with(job, token, work, store=store, artifacts=artifacts)
+        except (AttemptLostError, *ABSENT) as reason:
+            log.info("stopped", extra={"job": job_id, "reason": str(reason)})
+            return False
+        elapsed_s = round(time.monotonic() - started, 3)
+        log.info("ended", extra={"job": job_id, "status": after.status, "elapsed_s": elapsed_s})
+        return not after.status.is_terminal
 
 
-def _end(job: Job, token: str, work: Work, *, store: JobStore, artifacts: ArtifactStore) -> Job:
+def end_with(job: Job, token: str, work: Work, *, store: JobStore, artifacts: ArtifactStore) -> Job:
+    """Does the work in the name of the job's owner, and ends the job as it turned out."""
     try:
-        result = work(job, Attempt(store, artifacts, job, token))
+        outcome = work(job, Attempt(store, artifacts, job, token))
     except AttemptLostError:
         raise
     except TimbrescopeError as error:
@@ -111,6 +194,13 @@ def _end(job: Job, token: str, work: Work, *, store: JobStore, artifacts: Artifa
         raise
     except Exception:
         log.exception("fault in a job", extra={"job": job.id})
-        fault = InternalError(f"A fault in the service stopped job {job.id}; the recording is not to blame.")
+        fault = InternalError(f"A fault in the service stopped job {job.id}; what was sent is not to blame.")
         return store.fail(job.id, token, problem_of(fault))
-    return store.succeed(job.id, token, result)
+    if isinstance(outcome, Unfinished):
+        return store.get(job.id) if outcome.is_shared else store.rest(job.id, token)
+    if isinstance(outcome, Finished):
+        end = store.stop_early if outcome.was_stopped else store.succeed
+        ended = end(job.id, token, outcome.result)
+        outcome.clean_up()
+        return ended
+    return store.succeed(job.id, token, outcome)

@@ -1,9 +1,11 @@
-"""The models that can be asked for, announced in Redis by the workers that serve them.
+"""The models that can be asked for: announced in Redis by the workers that serve them, or published there by
+the trainings that made them.
 
 Conventions: the API has no model folder; it knows the cards that workers announce. Each pool process of a
 worker announces itself every `HEARTBEAT_S` (`worker.presence`); after `PRESENCE_S` of silence it counts
 as gone. While any is there, the models are those that the present ones serve; while none is (a restart,
-say), those announced last, so that requests can wait in the queue.
+say), those announced last, so that requests can wait in the queue. What a training has published every worker
+can serve, for it lies where all can reach it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +25,10 @@ PRESENCE_S = 20.0
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """A model that some worker serves; `card` is all that its folder says of it."""
+    """A model that can be asked for; `card` is all that its folder says of it.
+
+    `url` is that of the store in which a published model lies; None for one that workers bring along.
+    """
 
     id: str
     sha256: str
@@ -31,6 +36,7 @@ class PublishedModel:
     labels: tuple[str, ...]
     thresholds: Mapping[str, float]
     card: Mapping[str, object]
+    url: str | None = None
 
     def require_instruments(self, instruments: Sequence[str]) -> None:
         """Raises `UnknownInstrumentError` naming those that the model does not know."""
@@ -54,9 +60,9 @@ _MODELS = TypeAdapter(PublishedModel)
 _PRESENCE = TypeAdapter(WorkerPresence)
 
 
-def model_from_card(card: Mapping[str, object]) -> PublishedModel:
+def model_from_card(card: Mapping[str, object], url: str | None = None) -> PublishedModel:
     """The announcement of a model with this card."""
-    return _MODELS.validate_python({**card, "card": card})
+    return _MODELS.validate_python({**card, "card": card, "url": url})
 
 
 class Catalog:
@@ -73,6 +79,23 @@ class Catalog:
                 pipe.hset(keys.MODELS, model.id, cast(str, _MODELS.dump_json(model)))
             pipe.set(keys.worker(worker), _PRESENCE.dump_json(presence), px=round(PRESENCE_S * 1000))
             pipe.execute()
+
+    def publish(self, model: PublishedModel) -> None:
+        """A training has made a model; it takes the place of an earlier one of the same id."""
+        self._redis.hset(keys.PUBLISHED, model.id, cast(str, _MODELS.dump_json(model)))
+
+    def remember(self, model: PublishedModel) -> None:
+        """A model was found where trainings leave them; news, if this Redis is a new one."""
+        self._redis.hsetnx(keys.PUBLISHED, model.id, _MODELS.dump_json(model).decode())
+
+    def published(self, model_id: str) -> PublishedModel | None:
+        """The model that a training has published under this id."""
+        found = cast(bytes | None, self._redis.hget(keys.PUBLISHED, model_id))
+        return None if found is None else _MODELS.validate_json(found)
+
+    def announced_ids(self) -> frozenset[str]:
+        """The ids of all models that workers bring along."""
+        return frozenset(name.decode() for name in cast(list[bytes], self._redis.hkeys(keys.MODELS)))
 
     def withdraw(self, worker: str) -> None:
         """A worker's process says that it stops."""
@@ -99,14 +122,14 @@ class Catalog:
             When no worker has ever announced one.
         """
         announced = cast(dict[bytes, bytes], self._redis.hgetall(keys.MODELS))
+        published = cast(dict[bytes, bytes], self._redis.hgetall(keys.PUBLISHED))
         served = {model for worker in self.workers() for model in worker.models}
-        models = sorted(
-            (_MODELS.validate_json(card) for card in announced.values()), key=lambda model: model.id
-        )
-        present = tuple(model for model in models if model.id in served)
-        if not models:
+        brought = [_MODELS.validate_json(card) for card in announced.values()]
+        if not brought:
             raise NoWorkerError("No worker has announced a model yet; start one with `timbrescope worker`.")
-        return present or tuple(models)
+        found = [model for model in brought if model.id in served] or brought
+        made = [_MODELS.validate_json(card) for name, card in published.items() if name not in announced]
+        return tuple(sorted((*found, *made), key=lambda model: model.id))
 
     def model(self, model_id: str) -> PublishedModel:
         """One model.

@@ -6,7 +6,7 @@ No HTTP here: `worker.problems` maps them.
 
 from typing import ClassVar
 
-from ml.errors import TimbrescopeError
+from ml.errors import ConflictError, TimbrescopeError
 
 
 class UnknownJobError(TimbrescopeError):
@@ -37,6 +37,54 @@ class QueueFullError(TimbrescopeError):
     """As many jobs wait already as may wait."""
 
     code: ClassVar[str] = "queue-full"
+
+
+class PlaceTakenError(ConflictError):
+    """A job that has not ended writes to the same place; `extra` holds its id as `job`."""
+
+    code: ClassVar[str] = "place-taken"
+
+
+class ModelExistsError(ConflictError):
+    """There is a model of this id already."""
+
+    code: ClassVar[str] = "model-exists"
+
+
+class JobUnfinishedError(ConflictError):
+    """Something was asked of a job that it can only give once it has succeeded."""
+
+    code: ClassVar[str] = "job-unfinished"
+
+
+class ModelGoneError(TimbrescopeError):
+    """The weights that a job was accepted with were replaced or removed before it ran."""
+
+    code: ClassVar[str] = "model-gone"
+
+
+class UnauthorizedError(TimbrescopeError):
+    """The request needs an admin key, and came without one or with a wrong one."""
+
+    code: ClassVar[str] = "unauthorized"
+
+
+class AdminDisabledError(TimbrescopeError):
+    """The request needs an admin key, and this service has none."""
+
+    code: ClassVar[str] = "admin-disabled"
+
+
+class UnsupportedBodyError(TimbrescopeError):
+    """A body of a type that the call does not take."""
+
+    code: ClassVar[str] = "unsupported-body"
+
+
+class BodyTooLargeError(TimbrescopeError):
+    """A body larger than the call takes."""
+
+    code: ClassVar[str] = "body-too-large"
 
 
 class NoWorkerError(TimbrescopeError):

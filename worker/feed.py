@@ -12,14 +12,17 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import redis.asyncio
+from pydantic import TypeAdapter
 
 from worker import keys
 from worker.connection import connect_async
-from worker.jobs import JobStatus, Progress, QueueName
+from worker.jobs import JobStatus, QueueName
+from worker.progress import Progress
 
 # How long one read waits for news; in between the place in the queue is looked up.
 BLOCK_S = 1.0
 FROM_START = "0-0"
+_PROGRESS = TypeAdapter(Progress)
 _SHORTEST_BLOCK_S = 0.001  # 0 would mean for ever
 
 
@@ -114,6 +117,6 @@ def _event(entry_id: bytes, fields: dict[bytes, bytes]) -> JobEvent:
         id=entry_id.decode(),
         job_id=event["id"],
         status=JobStatus(event["status"]),
-        progress=Progress(**event["progress"]),
+        progress=_PROGRESS.validate_python(event["progress"]),
         queue_position=None,
     )

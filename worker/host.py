@@ -1,23 +1,31 @@
-"""The model host: keeps each model that a process needs loaded for the process's life.
+"""The model host: keeps the models that a process needs loaded.
 
-Conventions: a model's id is what its card says. `installed_models` and `announcements` read cards only and
-are for the parent process; `ModelHost` imports torch and is for the processes that compute.
+Conventions: a model's id is what its card says. Models that this worker brings along are known by their id;
+those that trainings have published by the hash of their weights, so that a model that was trained anew is
+never mistaken for its predecessor. `installed_models` and `announcements` read cards only and are for the
+parent process; `ModelHost` imports torch and is for the processes that compute.
 """
 
 import logging
 import time
+from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml.checkpoint import CARD_NAME, read_card
-from ml.errors import UnknownModelError
-from worker.catalog import PublishedModel, model_from_card
+from ml.errors import TimbrescopeError, UnknownModelError
+from worker.catalog import Catalog, PublishedModel, model_from_card
+from worker.errors import ModelGoneError
+from worker.jobs import ModelRef
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from ml.model import Model
 
 log = logging.getLogger(__name__)
+
+# Published models that a process keeps loaded; the one that was not asked for the longest makes room.
+MOST_LOADED = 8
 
 
 def announcements(settings: WorkerSettings) -> tuple[PublishedModel, ...]:
@@ -43,40 +51,88 @@ def installed_models(models_dir: Path) -> dict[str, Path]:
 class ModelHost:
     """The loaded models of one process."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(self, settings: WorkerSettings, catalog: Catalog) -> None:
         import torch
 
         torch.set_num_threads(settings.threads)
         self._settings = settings
+        self._catalog = catalog
         self._folders = installed_models(settings.models_dir)
         self._loaded: dict[str, Model] = {}
-        self.model(settings.default_model)
+        self._fetched: OrderedDict[str, Model] = OrderedDict()
+        self._brought(settings.default_model)
 
-    def model(self, model_id: str) -> "Model":
+    @property
+    def default(self) -> "Model":
+        """The model of requests that name none."""
+        return self._brought(self._settings.default_model)
+
+    def model(self, ref: ModelRef) -> "Model":
         """The model, loaded the first time it is asked for.
 
         Raises
         ------
-        UnknownModelError
-            When this machine has no such model.
+        ModelGoneError
+            When it is neither brought along nor, with this hash, where trainings leave their models.
         """
-        from ml.model import load_model
+        if ref.id in self._folders:
+            return self._brought(ref.id)
+        if ref.sha256 not in self._fetched:
+            self._fetched[ref.sha256] = self._load(self._fetch(ref))
+        self._fetched.move_to_end(ref.sha256)
+        while len(self._fetched) > MOST_LOADED:
+            self._fetched.popitem(last=False)
+        return self._fetched[ref.sha256]
 
-        if model_id not in self._folders:
-            raise _unknown(model_id, self._settings.models_dir, self._folders)
-        if model_id not in self._loaded:
-            started = time.monotonic()
-            model = load_model(self._folders[model_id], device=self._settings.device)
-            self._loaded[model_id] = model
-            elapsed_s = round(time.monotonic() - started, 3)
-            log.info(
-                "loaded a model", extra={"model": model_id, "device": model.device, "elapsed_s": elapsed_s}
-            )
-        return self._loaded[model_id]
+    def remember_published(self) -> None:
+        """Tells the catalogue which models lie where trainings leave them, in case it has forgotten."""
+        from ml.dataset.storage import open_storage
+        from ml.model_store import published_cards
+
+        place = self._settings.models_place
+        try:
+            for card in published_cards(open_storage(place)):
+                self._catalog.remember(model_from_card(card.model_dump(mode="json"), url=place))
+        except TimbrescopeError as error:
+            log.warning("cannot look for published models", extra={"error": str(error)})
 
     def forget(self) -> None:
         """Lets go of all models, so that what a failed call may have left in them is not seen again."""
         self._loaded.clear()
+        self._fetched.clear()
+
+    def _brought(self, model_id: str) -> "Model":
+        if model_id not in self._folders:
+            raise _unknown(model_id, self._settings.models_dir, self._folders)
+        if model_id not in self._loaded:
+            self._loaded[model_id] = self._load(self._folders[model_id])
+        return self._loaded[model_id]
+
+    def _fetch(self, ref: ModelRef) -> Path:
+        from ml.dataset.storage import open_storage
+        from ml.model_store import fetch
+
+        published = self._catalog.published(ref.id)
+        place = (published and published.url) or self._settings.models_place
+        try:
+            return fetch(open_storage(place), ref.id, ref.sha256, self._settings.model_cache)
+        except UnknownModelError as error:
+            raise ModelGoneError(
+                f"The weights {ref.sha256[:16]} of model {ref.id!r} are no longer kept; send the request "
+                "again.",
+                extra={"unknown": ref.id},
+            ) from error
+
+    def _load(self, folder: Path) -> "Model":
+        from ml.model import load_model
+
+        started = time.monotonic()
+        model = load_model(folder, device=self._settings.device)
+        elapsed_s = round(time.monotonic() - started, 3)
+        log.info(
+            "loaded a model", extra={"model": model.card.id, "device": model.device, "elapsed_s": elapsed_s}
+        )
+        return model
 
 
 def _unknown(model_id: str, models_dir: Path, folders: dict[str, Path]) -> UnknownModelError:

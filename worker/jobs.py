@@ -2,8 +2,8 @@
 
 Conventions: a `Job` is frozen; each transition returns a new one or raises. Times are aware UTC datetimes.
 An attempt at a job is known by its token: only the attempt whose token the record holds may move a running
-job on, so that of two workers with the same message one is heard. `record_version` names the shape of the
-stored JSON.
+job on, so that of two workers with the same message one is heard. A job whose work comes in pieces runs on
+between them without an owner. `record_version` names the shape of the stored JSON.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,11 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from worker.errors import AttemptLostError, IllegalTransitionError
+from worker.orders import DatasetOrder, TrainingOrder
 from worker.problems import Problem
+from worker.progress import Progress
 
-RECORD_VERSION = 1
+RECORD_VERSION = 2
 
 # What `ml.explanation` accepts; repeated here, and compared by a test, because the API must not import it.
 LONGEST_EXPLAINED_S = 60.0
@@ -30,6 +32,8 @@ class JobKind(StrEnum):
 
     CLASSIFY = "classify"
     EXPLAIN = "explain"
+    DATASET = "dataset"
+    TRAINING = "training"
 
 
 class QueueName(StrEnum):
@@ -68,16 +72,15 @@ _FOLLOWERS: Mapping[JobStatus, frozenset[JobStatus]] = {
 QUEUE_OF: Mapping[JobKind, QueueName] = {
     JobKind.CLASSIFY: QueueName.INTERACTIVE,
     JobKind.EXPLAIN: QueueName.INTERACTIVE,
+    JobKind.DATASET: QueueName.BATCH,
+    JobKind.TRAINING: QueueName.BATCH,
 }
 
+# The kinds of jobs that only an operator may start, see and stop.
+ADMIN_KINDS = frozenset({JobKind.DATASET, JobKind.TRAINING})
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is: `done` of `total` steps of the stage."""
 
-    stage: str
-    done: int
-    total: int
+QUEUED = Progress("queued", 0, 0)
 
 
 @dataclass(frozen=True)
@@ -114,21 +117,26 @@ class Parameters:
 
 @dataclass(frozen=True)
 class Job:
-    """One request's record, from its acceptance to its expiry."""
+    """One request's record, from its acceptance to its expiry.
+
+    `input` and `model` are there for jobs about a recording, `order` for those that make something.
+    """
 
     id: str
     kind: JobKind
-    input: JobInput
-    model: ModelRef
-    parameters: Parameters
     created_at: datetime
+    input: JobInput | None = None
+    model: ModelRef | None = None
+    parameters: Parameters = Parameters()
+    order: DatasetOrder | TrainingOrder | None = None
     status: JobStatus = JobStatus.QUEUED
     started_at: datetime | None = None
     finished_at: datetime | None = None
     expires_at: datetime | None = None
-    progress: Progress = Progress("queued", 0, 0)
+    progress: Progress = QUEUED
     attempts: int = 0
     attempt_token: str | None = None
+    stopping: bool = False
     result: dict[str, object] | None = None
     error: Problem | None = None
     record_version: int = RECORD_VERSION
@@ -137,6 +145,16 @@ class Job:
     def queue(self) -> QueueName:
         """The queue that the job goes through."""
         return QUEUE_OF[self.kind]
+
+    @property
+    def is_admins(self) -> bool:
+        """Whether only an operator may see the job."""
+        return self.kind in ADMIN_KINDS
+
+    @property
+    def can_stop_early(self) -> bool:
+        """Whether stopping now leaves something worth keeping: a training with a finished epoch."""
+        return self.kind is JobKind.TRAINING and self.progress.metrics is not None and not self.stopping
 
     @property
     def path(self) -> str:
@@ -165,45 +183,68 @@ def artifact_path(job_id: str, name: str) -> str:
 def begin(job: Job, token: str, now: datetime) -> Job:
     """A new attempt takes the job; an older attempt, if there is one, loses it."""
     _check(job, JobStatus.RUNNING)
+    goes_on = job.status is JobStatus.RUNNING and job.attempts == 0
     return replace(
         job,
         status=JobStatus.RUNNING,
-        started_at=now,
+        started_at=job.started_at if goes_on else now,
         attempts=job.attempts + 1,
         attempt_token=token,
-        progress=Progress("starting", 0, 0),
+        progress=job.progress if goes_on else Progress("starting", 0, 0, metrics=job.progress.metrics),
     )
 
 
 def advance(job: Job, token: str, progress: Progress) -> Job:
-    """The attempt says how far it is."""
-    _check_owner(job, token)
-    return replace(job, progress=progress)
+    """The attempt says how far it is; what comes late never takes back what was told before it."""
+    require_owner(job, token)
+    last = job.progress
+    if progress.stage == last.stage and progress.done < last.done and progress.metrics is None:
+        return job
+    return replace(job, progress=replace(progress, metrics=progress.metrics or last.metrics))
+
+
+def rest(job: Job, token: str) -> Job:
+    """The attempt has done a piece of the work; the next piece is anybody's, and starts counting anew."""
+    require_owner(job, token)
+    return replace(job, attempts=0, attempt_token=None)
+
+
+def ask_to_stop(job: Job) -> Job:
+    """Somebody wants no more than what is there: whoever works on the job makes that whole and ends it."""
+    _check(job, JobStatus.CANCELLED)
+    return replace(job, stopping=True)
 
 
 def use_model(job: Job, token: str, model: ModelRef) -> Job:
     """The attempt says which weights it computes with, should they differ from those announced."""
-    _check_owner(job, token)
+    require_owner(job, token)
     return replace(job, model=model)
 
 
 def succeed(job: Job, token: str, result: dict[str, object], now: datetime) -> Job:
     """The attempt ends the job with a result."""
-    _check_owner(job, token)
-    last = job.progress
+    require_owner(job, token)
     return replace(
         job,
         status=JobStatus.SUCCEEDED,
         result=result,
         finished_at=now,
         attempt_token=None,
-        progress=Progress(last.stage, last.total, last.total),
+        progress=replace(job.progress, done=job.progress.total, left_s=None),
+    )
+
+
+def stop_early(job: Job, token: str, result: dict[str, object], now: datetime) -> Job:
+    """The attempt ends a job that was asked to stop, with what there is."""
+    require_owner(job, token)
+    return replace(
+        job, status=JobStatus.CANCELLED, result=result, finished_at=now, attempt_token=None, stopping=False
     )
 
 
 def fail(job: Job, token: str, problem: Problem, now: datetime) -> Job:
     """The attempt ends the job with a problem."""
-    _check_owner(job, token)
+    require_owner(job, token)
     return abandon(job, problem, now)
 
 
@@ -219,11 +260,12 @@ def cancel(job: Job, now: datetime) -> Job:
     return replace(job, status=JobStatus.CANCELLED, finished_at=now, attempt_token=None)
 
 
+def require_owner(job: Job, token: str) -> None:
+    """Raises `AttemptLostError` unless the attempt may move the job on."""
+    if job.status is not JobStatus.RUNNING or job.attempt_token != token:
+        raise AttemptLostError(f"Job {job.id} is {job.status} and no longer belongs to attempt {token}.")
+
+
 def _check(job: Job, following: JobStatus) -> None:
     if following not in _FOLLOWERS[job.status]:
         raise IllegalTransitionError(f"Job {job.id} is {job.status} and cannot become {following}.")
-
-
-def _check_owner(job: Job, token: str) -> None:
-    if job.status is not JobStatus.RUNNING or job.attempt_token != token:
-        raise AttemptLostError(f"Job {job.id} is {job.status} and no longer belongs to attempt {token}.")

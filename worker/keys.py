@@ -1,6 +1,7 @@
 """The names of everything in Redis, in one place. All begin with `ts:`; scores are Unix milliseconds."""
 
 PREFIX = "ts:"
+CELERY_PREFIX = f"{PREFIX}celery:"
 
 # Sorted set of all jobs that are kept, score 0, so that it is in the order of the ids, which is that of time.
 JOBS = f"{PREFIX}jobs"
@@ -10,6 +11,17 @@ EXPIRIES = f"{PREFIX}expiries"
 OUTCOMES = f"{PREFIX}outcomes"
 # Hash of the models that workers announced, by id.
 MODELS = f"{PREFIX}models"
+# Hash of the models that trainings published, by id.
+PUBLISHED = f"{PREFIX}published"
+# Sorted set of what somebody has to be at work on (a job's id, or `id/unit` for one unit of its work), by the
+# time until which nobody else need look after it.
+LEASES = f"{PREFIX}leases"
+# Hash of who holds a lease, by the same names; nobody, while a message waits for somebody to take it.
+LEASE_HOLDERS = f"{PREFIX}lease-holders"
+# Hash of the jobs that may write to a place (a data set's URL, a model's id), by the place.
+PLACES = f"{PREFIX}places"
+# String that lives as long as one reaper's turn.
+REAPER = f"{PREFIX}reaper"
 
 
 def record(job_id: str) -> str:
@@ -37,9 +49,35 @@ def artifact_info(job_id: str) -> str:
     return f"{PREFIX}job:{job_id}:artifact-info"
 
 
+def pending_units(job_id: str) -> str:
+    """Sorted set: the units of the job's work that nobody has taken, in the order of their names."""
+    return f"{PREFIX}job:{job_id}:pending"
+
+
+def finished_units(job_id: str) -> str:
+    """Set: the units of the job's work that are done."""
+    return f"{PREFIX}job:{job_id}:finished"
+
+
+def unit_attempts(job_id: str) -> str:
+    """Hash: how often each unit was taken."""
+    return f"{PREFIX}job:{job_id}:unit-attempts"
+
+
+def tally(job_id: str) -> str:
+    """Hash: how many units there are, and how many clips of how many are done since when."""
+    return f"{PREFIX}job:{job_id}:tally"
+
+
+def units(job_id: str) -> tuple[str, ...]:
+    """The keys of a job's units."""
+    return (pending_units(job_id), finished_units(job_id), unit_attempts(job_id), tally(job_id))
+
+
 def parts(job_id: str) -> tuple[str, ...]:
     """Every key that belongs to a job and goes with it."""
-    return (record(job_id), upload(job_id), events(job_id), artifacts(job_id), artifact_info(job_id))
+    own = (record(job_id), upload(job_id), events(job_id), artifacts(job_id), artifact_info(job_id))
+    return own + units(job_id)
 
 
 def tombstone(job_id: str) -> str:
@@ -50,6 +88,11 @@ def tombstone(job_id: str) -> str:
 def queue(name: str) -> str:
     """Sorted set: the jobs that wait in a queue, score 0, so in the order of their ids."""
     return f"{PREFIX}queue:{name}"
+
+
+def messages(name: str) -> str:
+    """List: the messages that wait in a queue, as Celery keeps them."""
+    return f"{CELERY_PREFIX}{name}"
 
 
 def worker(name: str) -> str:

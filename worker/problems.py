@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 
 from ml.errors import (
+    ConflictError,
     InvalidRequestError,
     RangeRequiredError,
+    StorageError,
     SystemDependencyError,
     TimbrescopeError,
     UnknownInstrumentError,
@@ -50,6 +52,8 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     UnknownInstrumentError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown instrument"),
     UnknownModelError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown model"),
     RangeRequiredError: (HTTPStatus.UNPROCESSABLE_ENTITY, "A long recording needs a range"),
+    ConflictError: (HTTPStatus.CONFLICT, "Something else is there already"),
+    StorageError: (HTTPStatus.INSUFFICIENT_STORAGE, "Nothing can be stored"),
     SystemDependencyError: (HTTPStatus.SERVICE_UNAVAILABLE, "The worker's machine lacks something"),
     MediaError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The recording cannot be used"),
     UnsupportedMediaError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not a supported kind of recording"),
@@ -59,6 +63,13 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     errors.JobExpiredError: (HTTPStatus.GONE, "The job has expired"),
     errors.JobDeletedError: (HTTPStatus.GONE, "The job was deleted"),
     errors.UnknownArtifactError: (HTTPStatus.NOT_FOUND, "Unknown artefact"),
+    errors.PlaceTakenError: (HTTPStatus.CONFLICT, "A job is at work there"),
+    errors.JobUnfinishedError: (HTTPStatus.CONFLICT, "The job has not succeeded"),
+    errors.ModelGoneError: (HTTPStatus.GONE, "The model is gone"),
+    errors.UnauthorizedError: (HTTPStatus.UNAUTHORIZED, "An admin key is needed"),
+    errors.AdminDisabledError: (HTTPStatus.FORBIDDEN, "No admin key is set"),
+    errors.UnsupportedBodyError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not a supported kind of body"),
+    errors.BodyTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
     errors.QueueFullError: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     errors.NoWorkerError: (HTTPStatus.SERVICE_UNAVAILABLE, "No worker"),
     errors.StoreUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),

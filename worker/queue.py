@@ -8,17 +8,33 @@ for both ends.
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
+from kombu.utils.scheduling import priority_cycle
 
+from worker import keys
 from worker.connection import CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
 from worker.jobs import Job, JobKind, QueueName
 from worker.settings import SharedSettings
 
-TASK_OF = {JobKind.CLASSIFY: "timbrescope.classify", JobKind.EXPLAIN: "timbrescope.explain"}
+TASK_OF = {
+    JobKind.CLASSIFY: "timbrescope.classify",
+    JobKind.EXPLAIN: "timbrescope.explain",
+    JobKind.DATASET: "timbrescope.dataset",
+    JobKind.TRAINING: "timbrescope.training",
+}
 
 # How often the broker looks for messages whose worker went silent past the visibility timeout.
 RESTORE_SWEEP_S = 5
 # Starting a worker process means importing torch and loading a model; a busy machine takes its time.
 PROCESS_START_S = 180.0
+
+
+class InteractiveFirst(priority_cycle):  # type: ignore[type-arg]  # generic in its stubs only
+    """The order in which a worker looks into its queues: what people wait for always comes first."""
+
+    def consume(self, n: int) -> list[str]:  # type: ignore[override]  # kombu wants a list, its stubs do not
+        """The queues to look into, the first one first."""
+        order = [queue.value for queue in QueueName]
+        return sorted((self.items or [])[:n], key=order.index)
 
 
 def celery_app(settings: SharedSettings) -> Celery:
@@ -54,7 +70,8 @@ def celery_app(settings: SharedSettings) -> Celery:
         broker_connection_max_retries=None,
         broker_connection_timeout=CONNECT_TIMEOUT_S,
         broker_transport_options={
-            "global_keyprefix": "ts:celery:",
+            "global_keyprefix": keys.CELERY_PREFIX,
+            "queue_order_strategy": f"{__name__}:{InteractiveFirst.__name__}",
             "visibility_timeout": settings.visibility_timeout_s,
             "unacked_restore_interval": RESTORE_SWEEP_S,
             "unacked_restore_throttle": 1,
@@ -78,8 +95,16 @@ class JobQueue:
         StoreUnavailableError
             When the broker does not take the message.
         """
+        self._send(job, job.id)
+
+    def send_again(self, job: Job, *, times: int = 1) -> None:
+        """Asks once more, for a job's next piece or for one that was lost; raises like `send`."""
+        for _ in range(times):
+            self._send(job, None)
+
+    def _send(self, job: Job, message_id: str | None) -> None:
         try:
-            self._app.send_task(TASK_OF[job.kind], args=[job.id], task_id=job.id, queue=job.queue.value)
+            self._app.send_task(TASK_OF[job.kind], args=[job.id], task_id=message_id, queue=job.queue.value)
         except (OperationalError, *UNAVAILABLE) as error:
             raise unavailable(error) from error
 

@@ -9,10 +9,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.media import MediaLimits
+from worker.places import normal_root
 
 DAY_S = 86_400
 WEEK_S = 7 * DAY_S
@@ -58,6 +59,14 @@ class SharedSettings(BaseSettings):
     max_upload_bytes: PositiveInt = Field(50_000_000, description="Largest recording, in bytes.")
     max_duration_s: PositiveFloat = Field(600.0, description="Longest recording, in seconds.")
     max_queued_interactive: PositiveInt = Field(1_000, description="Most jobs that may wait at once.")
+    max_queued_batch: PositiveInt = Field(
+        100, description="Most data sets and trainings that may wait at once."
+    )
+    dataset_roots: tuple[str, ...] = Field(
+        (),
+        description="Folders or URLs (s3://...) below which data sets may lie, as a JSON list; default: the "
+        "folder `datasets` in the state folder. Workers on several machines need one that all can reach.",
+    )
     max_attempts: PositiveInt = Field(3, description="How often a job is started before it is given up.")
     task_time_limit_s: PositiveInt = Field(600, description="Longest time one attempt at a job may take.")
     visibility_timeout_s: PositiveInt = Field(
@@ -68,6 +77,16 @@ class SharedSettings(BaseSettings):
     def media_limits(self) -> MediaLimits:
         """The bounds that every uploaded recording is held to."""
         return MediaLimits(max_bytes=self.max_upload_bytes, max_duration_s=self.max_duration_s)
+
+    @property
+    def dataset_places(self) -> tuple[str, ...]:
+        """The roots below which data sets may lie; the first is where they go by default."""
+        return self.dataset_roots or (str((self.state_dir / "datasets").absolute()),)
+
+    @field_validator("dataset_roots")
+    @classmethod
+    def _roots_are_normal(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(normal_root(root) for root in value)
 
     @model_validator(mode="after")
     def _no_task_outlives_its_message(self) -> Self:
@@ -86,6 +105,11 @@ class WorkerSettings(SharedSettings):
     models_dir: Path = Field(
         default_factory=shipped_models_dir, description="Folder of model folders that this worker serves."
     )
+    models_url: str | None = Field(
+        None,
+        description="Folder or URL (s3://...) for the models that trainings make; default: the folder "
+        "`models` in the state folder. Workers on several machines need one that all can reach.",
+    )
     soundfont: str | None = Field(
         None, description="General MIDI SoundFont for MIDI uploads; default: the system's."
     )
@@ -100,3 +124,13 @@ class WorkerSettings(SharedSettings):
     queues: tuple[Literal["interactive", "batch"], ...] = Field(
         ("interactive", "batch"), description="Queues that this worker serves, as a JSON list."
     )
+
+    @property
+    def models_place(self) -> str:
+        """Where the models that trainings make are kept."""
+        return self.models_url or str((self.state_dir / "models").absolute())
+
+    @property
+    def model_cache(self) -> Path:
+        """Where this machine keeps copies of models that lie elsewhere."""
+        return self.state_dir / "model-cache"

@@ -10,7 +10,7 @@ tombstone outlives it, so that its id answers "gone" for a time.
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -23,30 +23,42 @@ from worker import jobs, keys
 from worker.errors import (
     JobDeletedError,
     JobExpiredError,
+    PlaceTakenError,
     QueueFullError,
     UnknownJobError,
     WorkerLostError,
 )
 from worker.ids import is_job_id
-from worker.jobs import Job, JobStatus, ModelRef, Progress, QueueName
+from worker.jobs import Job, JobKind, JobStatus, ModelRef, QueueName
+from worker.leases import LEASE_S
 from worker.problems import Problem, problem_of
+from worker.progress import Progress
 
 log = logging.getLogger(__name__)
 
-# A job reports a few hundred steps at the most; older events would only repeat what the record says.
-MAX_EVENTS = 1_000
+# A job about a recording reports a few hundred steps at the most, a large one goes on for hours; older events
+# would only repeat what the record says.
+MAX_EVENTS = {QueueName.INTERACTIVE: 1_000, QueueName.BATCH: 10_000}
 _SWEEP_BATCH = 200
 
-# Takes a place in the queue and writes the job, both or neither, so that the bound holds however many submit.
+# Takes a place in the queue and writes the job, both or neither, so that the bound holds however many submit;
+# likewise the place that the job is to write to. Somebody is expected to take the job soon.
 _ADMIT = """
+if ARGV[8] ~= '' then
+  local holder = redis.call('HGET', KEYS[8], ARGV[8])
+  if holder and redis.call('EXISTS', ARGV[9] .. holder) == 1 then return holder end
+end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
+if ARGV[8] ~= '' then redis.call('HSET', KEYS[8], ARGV[8], ARGV[2]) end
 redis.call('ZADD', KEYS[1], 0, ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[2])
 redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[6])
-redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[6])
+if ARGV[4] ~= '' then redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[6]) end
 redis.call('XADD', KEYS[5], '*', 'event', ARGV[5])
 redis.call('PEXPIRE', KEYS[5], ARGV[6])
 redis.call('ZADD', KEYS[6], ARGV[7], ARGV[2])
+local t = redis.call('TIME')
+redis.call('ZADD', KEYS[7], t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[10], ARGV[2])
 return 1
 """
 
@@ -76,13 +88,15 @@ class JobStore:
         self._lifetimes = lifetimes
         self._admit = redis.register_script(_ADMIT)
 
-    def admit(self, job: Job, upload: bytes, *, max_queued: int) -> None:
-        """Stores a queued job with its recording, unless its queue is full.
+    def admit(self, job: Job, upload: bytes = b"", *, max_queued: int) -> None:
+        """Stores a queued job, with its recording if it has one, unless its queue is full.
 
         Raises
         ------
         QueueFullError
             When `max_queued` jobs wait already.
+        PlaceTakenError
+            When another job that has not ended writes to the same place; it names that job.
         """
         self.sweep()
         lifetime_ms = round(self._lifetimes.unfinished_ttl_s * 1000)
@@ -94,6 +108,8 @@ class JobStore:
                 keys.upload(job.id),
                 keys.events(job.id),
                 keys.EXPIRIES,
+                keys.LEASES,
+                keys.PLACES,
             ],
             args=[
                 max_queued,
@@ -103,8 +119,14 @@ class JobStore:
                 event_json(job),
                 lifetime_ms,
                 _milliseconds(job.created_at) + lifetime_ms,
+                job.order.place if job.order is not None else "",
+                keys.record(""),
+                round(LEASE_S * 1000),
             ],
         )
+        if isinstance(admitted, bytes):
+            holder = admitted.decode()
+            raise PlaceTakenError(f"Job {holder} is at work on the same place.", extra={"job": holder})
         if not admitted:
             raise QueueFullError(f"{max_queued} jobs wait already; try again later.")
 
@@ -139,22 +161,30 @@ class JobStore:
         """How many jobs wait."""
         return self._redis.zcard(keys.queue(queue))
 
-    def page(self, limit: int, before: str | None = None) -> JobPage:
-        """Up to `limit` jobs that are older than the job `before`, newest first."""
+    def page(self, limit: int, before: str | None = None, *, hidden: Collection[JobKind] = ()) -> JobPage:
+        """Up to `limit` jobs that are older than the job `before`, newest first, but for hidden kinds."""
         self.sweep()
+        shown: list[Job] = []
+        while True:
+            # One more than asked for tells whether there is a next page.
+            wanted = limit - len(shown) + 1
+            ids = self._ids_before(before, wanted)
+            records = cast(list[bytes | None], self._redis.mget([keys.record(i) for i in ids])) if ids else []
+            found = (jobs.from_record(record) for record in records if record is not None)
+            shown += (job for job in found if job.kind not in hidden)
+            if len(shown) > limit:
+                return JobPage(tuple(shown[:limit]), next_before=shown[limit - 1].id)
+            if len(ids) < wanted:
+                return JobPage(tuple(shown), next_before=None)
+            before = ids[-1]
+
+    def _ids_before(self, before: str | None, limit: int) -> list[str]:
         bound = f"({before}" if before else "+"
-        # One more than asked for tells whether there is a next page.
         found = cast(
             list[bytes],
-            self._redis.zrange(keys.JOBS, bound, "-", bylex=True, desc=True, offset=0, num=limit + 1),
+            self._redis.zrange(keys.JOBS, bound, "-", bylex=True, desc=True, offset=0, num=limit),
         )
-        ids = [member.decode() for member in found]
-        shown = ids[:limit]
-        records = cast(list[bytes | None], self._redis.mget([keys.record(i) for i in shown])) if shown else []
-        return JobPage(
-            jobs=tuple(jobs.from_record(record) for record in records if record is not None),
-            next_before=shown[-1] if len(ids) > limit else None,
-        )
+        return [member.decode() for member in found]
 
     def outcomes(self) -> dict[tuple[str, str], int]:
         """How many jobs have ended, by kind and status."""
@@ -187,9 +217,17 @@ class JobStore:
         """The attempt reports the weights that it computes with."""
         return self._change(job_id, lambda job: jobs.use_model(job, token, model))
 
+    def rest(self, job_id: str, token: str) -> Job:
+        """The attempt has done a piece of the work and leaves the next one to anybody."""
+        return self._change(job_id, lambda job: jobs.rest(job, token))
+
     def succeed(self, job_id: str, token: str, result: dict[str, object]) -> Job:
         """The attempt ends the job with a result."""
         return self._change(job_id, lambda job: jobs.succeed(job, token, result, _now()))
+
+    def stop_early(self, job_id: str, token: str, result: dict[str, object]) -> Job:
+        """The attempt ends a job that was asked to stop, with what there is."""
+        return self._change(job_id, lambda job: jobs.stop_early(job, token, result, _now()))
 
     def fail(self, job_id: str, token: str, problem: Problem) -> Job:
         """The attempt ends the job with a problem."""
@@ -200,8 +238,16 @@ class JobStore:
         return self._change(job_id, lambda job: jobs.abandon(job, problem, _now()))
 
     def cancel(self, job_id: str) -> Job:
-        """Ends a job that is no longer wanted; a running attempt notices at its next step."""
-        return self._change(job_id, lambda job: jobs.cancel(job, _now()))
+        """Ends a job that is no longer wanted; a running attempt notices at its next step.
+
+        A job with something worth keeping goes on for as long as it takes to make that whole (`stopping`),
+        unless it is asked a second time.
+        """
+
+        def change(job: Job) -> Job:
+            return jobs.ask_to_stop(job) if job.can_stop_early else jobs.cancel(job, _now())
+
+        return self._change(job_id, change)
 
     def delete(self, job_id: str) -> None:
         """Removes an ended job and everything of it at once; its id answers "gone" from now on."""
@@ -215,6 +261,7 @@ class JobStore:
         """Removes a job that could not be handed to the workers, as if it had never been."""
         with self._redis.pipeline(transaction=True) as pipe:
             self._forget(pipe, job.id)
+            self._leave(pipe, job)
             pipe.zrem(keys.queue(job.queue), job.id)
             pipe.execute()
 
@@ -226,8 +273,13 @@ class JobStore:
         )
         if expired:
             with self._redis.pipeline(transaction=True) as pipe:
-                for index in (keys.JOBS, keys.EXPIRIES, *(keys.queue(name) for name in QueueName)):
+                queues = (keys.queue(name) for name in QueueName)
+                for index in (keys.JOBS, keys.EXPIRIES, keys.LEASES, *queues):
                     pipe.zrem(index, *expired)
+                pipe.hdel(keys.LEASE_HOLDERS, *map(bytes.decode, expired))
+                places = cast(dict[bytes, bytes], self._redis.hgetall(keys.PLACES))
+                for place in (place for place, holder in places.items() if holder in expired):
+                    pipe.hdel(keys.PLACES, place.decode())
                 pipe.execute()
 
     def _change(self, job_id: str, transition: Callable[[Job], Job]) -> Job:
@@ -255,14 +307,16 @@ class JobStore:
 
     def _write(self, pipe: Pipeline, before: Job, after: Job) -> None:
         pipe.set(keys.record(after.id), jobs.to_record(after), keepttl=True)
-        pipe.xadd(keys.events(after.id), {"event": event_json(after)}, maxlen=MAX_EVENTS, approximate=True)
+        events, most = keys.events(after.id), MAX_EVENTS[after.queue]
+        pipe.xadd(events, {"event": event_json(after)}, maxlen=most, approximate=True)
         if before.status is JobStatus.QUEUED and after.status is not JobStatus.QUEUED:
             pipe.zrem(keys.queue(after.queue), after.id)
         if after.expires_at is None:
             return
         expires_ms = _milliseconds(after.expires_at)
-        pipe.delete(keys.upload(after.id))
-        if after.status is not JobStatus.SUCCEEDED:
+        self._leave(pipe, after)
+        pipe.delete(keys.upload(after.id), *keys.units(after.id))
+        if after.result is None:
             pipe.delete(keys.artifacts(after.id), keys.artifact_info(after.id))
         for key in keys.parts(after.id):
             pipe.pexpireat(key, expires_ms)
@@ -270,6 +324,13 @@ class JobStore:
         gone_ms = expires_ms + round(self._lifetimes.tombstone_ttl_s * 1000)
         pipe.set(keys.tombstone(after.id), "expired", pxat=gone_ms)
         pipe.hincrby(keys.OUTCOMES, f"{after.kind}:{after.status}", 1)
+
+    def _leave(self, pipe: Pipeline, job: Job) -> None:
+        """Nobody need work on the job any more, and its place is free."""
+        pipe.zrem(keys.LEASES, job.id)
+        pipe.hdel(keys.LEASE_HOLDERS, job.id)
+        if job.order is not None:
+            pipe.hdel(keys.PLACES, job.order.place)
 
     def _forget(self, pipe: Pipeline, job_id: str) -> None:
         pipe.delete(*keys.parts(job_id))
@@ -287,8 +348,7 @@ class JobStore:
 
 def event_json(job: Job) -> str:
     """A change of status or progress as it stands in the job's stream."""
-    progress = {"stage": job.progress.stage, "done": job.progress.done, "total": job.progress.total}
-    return json.dumps({"id": job.id, "status": job.status, "progress": progress})
+    return json.dumps({"id": job.id, "status": job.status, "progress": job.progress.document()})
 
 
 def _now() -> datetime:

@@ -1,81 +1,37 @@
 """The Celery tasks: a message's job id in, the job's end in the store, nothing returned.
 
 Conventions: importing this module is cheap, because the parent process of a worker does it too; what
-computes (`worker.work`, torch) is imported by the pool's processes alone, once, as they start. A task whose
-process dies is sent again by Celery until its retries are used up; the store counts the attempts, and the
-delivery after the last allowed one ends the job instead of starting it. A process that overruns the hard
-time limit is killed by Celery; the parent then ends the job in its place.
+computes (`worker.work` and its like, torch) is imported by the pool's processes alone, once, as they start. A
+task whose process dies is sent again by Celery until its retries are used up, one whose whole worker dies by
+the reaper; the store counts the attempts, and the delivery after the last allowed one ends the job instead of
+starting it. A process that overruns the hard time limit is killed by Celery; the parent then ends the job in
+its place.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 
 from billiard.exceptions import WorkerLostError as ProcessDied
-from celery import Task, current_app, shared_task
+from celery import Task, shared_task
 from celery.exceptions import TimeLimitExceeded
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
-from redis import Redis
 
 from ml.errors import TimbrescopeError
-from worker.artifacts import ArtifactStore
-from worker.attempt import ABSENT, Attempt, attempt_job
-from worker.catalog import Catalog
+from worker.attempt import ABSENT, Attempt, Delivery, Outcome
 from worker.connection import UNAVAILABLE, connect
-from worker.errors import IllegalTransitionError, TimeLimitError, WorkerLostError
-from worker.host import ModelHost, announcements
+from worker.errors import IllegalTransitionError, StoreUnavailableError, TimeLimitError, WorkerLostError
 from worker.jobs import Job, JobKind
 from worker.logs import configure_logging
-from worker.presence import Presence, process_name
 from worker.problems import problem_of
 from worker.queue import TASK_OF
-from worker.settings import WorkerSettings
-from worker.store import JobStore, Lifetimes
+from worker.workplace import PATIENCE, job_store, worker_settings, workplace
 
 log = logging.getLogger(__name__)
 
-# The settings travel to the pool's processes within Celery's own configuration, under this name.
-SETTINGS_KEY = "timbrescope_settings"
-# How often a worker asks Redis again before it gives something up, and after how long it is tried again.
-PATIENCE = 8
+# After how long a message is tried again when the store went away.
 RETRY_AFTER_S = 5
 
-
-@dataclass(frozen=True)
-class Workplace:
-    """What one pool process works with."""
-
-    settings: WorkerSettings
-    redis: Redis
-    host: ModelHost
-    presence: Presence
-
-    @property
-    def store(self) -> JobStore:
-        """The records of jobs."""
-        return job_store(self.redis, self.settings)
-
-
-@cache
-def workplace() -> Workplace:
-    """This process's workplace, with the default model loaded."""
-    settings = worker_settings()
-    host = ModelHost(settings)
-    presence = Presence(Catalog(connect(settings.redis_url)), process_name(), announcements(settings))
-    return Workplace(settings, connect(settings.redis_url, patience=PATIENCE), host, presence)
-
-
-def worker_settings() -> WorkerSettings:
-    """The settings that this worker was started with."""
-    return WorkerSettings.model_validate_json(current_app.conf[SETTINGS_KEY])
-
-
-def job_store(redis: Redis, settings: WorkerSettings) -> JobStore:
-    """The store as these settings want it."""
-    return JobStore(
-        redis, Lifetimes(settings.result_ttl_s, settings.tombstone_ttl_s, settings.unfinished_ttl_s)
-    )
+JobTask = Task[[str], None]
 
 
 @setup_logging.connect(weak=False)
@@ -90,66 +46,85 @@ def prepare_process(**_: object) -> None:
     from worker.work import warm_up
 
     here = workplace()
-    warm_up(here.host.model(here.settings.default_model))
+    warm_up(here.host.default)
+    here.host.remember_published()
     here.presence.start()
+    here.reaper.start()
 
 
 @worker_process_shutdown.connect(weak=False)
 def leave_process(**_: object) -> None:
     """Says that this process is no longer there, if it ever was ready."""
     if workplace.cache_info().currsize:
+        workplace().reaper.stop()
         workplace().presence.stop()
 
 
 @shared_task(bind=True, name=TASK_OF[JobKind.CLASSIFY], default_retry_delay=0)
-def classify(self: "Task[[str], None]", job_id: str) -> None:
+def classify(self: JobTask, job_id: str) -> None:
     """Does a classify job."""
     _do(self, job_id)
 
 
 @shared_task(bind=True, name=TASK_OF[JobKind.EXPLAIN], default_retry_delay=0)
-def explain(self: "Task[[str], None]", job_id: str) -> None:
+def explain(self: JobTask, job_id: str) -> None:
     """Does an explain job."""
     _do(self, job_id)
 
 
-def _do(task: "Task[[str], None]", job_id: str) -> None:
+@shared_task(bind=True, name=TASK_OF[JobKind.TRAINING], default_retry_delay=0)
+def training(self: JobTask, job_id: str) -> None:
+    """Does a piece of a training job."""
+    _do(self, job_id)
+
+
+@shared_task(bind=True, name=TASK_OF[JobKind.DATASET], default_retry_delay=0)
+def dataset(self: JobTask, job_id: str) -> None:
+    """Does a step of a data set job: its plan, a shard, or its end."""
+    _do(self, job_id)
+
+
+def _do(task: JobTask, job_id: str) -> None:
     here = workplace()
+    delivery = Delivery(str(task.request.id), task.request.retries)
     try:
-        attempt_job(
-            job_id,
-            _work,
-            store=here.store,
-            artifacts=ArtifactStore(here.redis),
-            max_attempts=here.settings.max_attempts,
-        )
-    except UNAVAILABLE as error:
+        if task.name == TASK_OF[JobKind.DATASET]:
+            from worker.datasets import dataset_step
+
+            n_more = dataset_step(job_id, delivery, here)
+        else:
+            n_more = int(here.attempt(job_id, _work, delivery))
+        if n_more:
+            here.queue.send_again(here.store.get(job_id), times=n_more)
+    except (StoreUnavailableError, *UNAVAILABLE) as error:
         log.warning("the store went away", extra={"job": job_id, "error": str(error)})
         raise task.retry(exc=error, countdown=RETRY_AFTER_S, max_retries=None) from error
+    except ABSENT as reason:
+        log.info("no more to do", extra={"job": job_id, "reason": str(reason)})
 
 
-def _work(job: Job, attempt: Attempt) -> dict[str, object]:
+def _work(job: Job, attempt: Attempt) -> Outcome:
     from worker.work import WORK
 
     here = workplace()
     try:
-        return WORK[job.kind](job, attempt, here.host, here.settings)
+        return WORK[job.kind](job, attempt, here)
     except BaseException:
         here.host.forget()
         raise
 
 
 @task_failure.connect(weak=False)
-def end_in_its_place(exception: BaseException, args: Sequence[str], **_: object) -> None:
+def end_in_its_place(sender: JobTask, exception: BaseException, args: Sequence[str], **_: object) -> None:
     """In the parent: ends the job of a process that was killed and will not be started again."""
     if isinstance(exception, TimeLimitExceeded):
         cause: TimbrescopeError = TimeLimitError(
             "The job took longer than any job may take, and was stopped."
         )
-    elif isinstance(exception, ProcessDied):
+    elif isinstance(exception, ProcessDied) and sender.name != TASK_OF[JobKind.DATASET]:
         cause = WorkerLostError("The process that worked on this job died every time.")
     else:
-        return
+        return  # a shard's attempts are counted where it is taken
     settings = worker_settings()
     (job_id,) = args
     try:

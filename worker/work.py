@@ -1,8 +1,8 @@
 """What the jobs do: from the recording's bytes to artefacts and a result, by calling `ml` in order.
 
-Conventions: a work function takes the job, the attempt (for the upload, for reports and for artefacts), the
-loaded models and the settings, and returns the result as it stands in the job's JSON. Artefacts are stored
-before it returns, so that a succeeded job's links all work.
+Conventions: a work function takes the job, the attempt (for the upload, for reports and for artefacts) and
+the process's workplace, and returns the result as it stands in the job's JSON. Artefacts are stored before it
+returns, so that a succeeded job's links all work.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,18 +15,20 @@ from ml.classification import classify
 from ml.explanation import explain
 from ml.model import Model
 from ml.recording import Recording, load_recording
-from worker.attempt import Attempt
-from worker.host import ModelHost
+from worker.attempt import Attempt, Outcome
+from worker.errors import InternalError
 from worker.jobs import Job, JobKind, ModelRef, artifact_path
 from worker.settings import WorkerSettings
+from worker.trainings import training_piece
+from worker.workplace import Workplace
 
-JobWork = Callable[[Job, Attempt, ModelHost, WorkerSettings], dict[str, object]]
+JobWork = Callable[[Job, Attempt, Workplace], Outcome]
 
 
-def classify_job(job: Job, attempt: Attempt, host: ModelHost, settings: WorkerSettings) -> dict[str, object]:
+def classify_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     """Says which instruments play."""
-    model = _model(job, attempt, host)
-    recording = _recording(attempt, model, settings)
+    model = _model(job, attempt, here)
+    recording = _recording(attempt, model, here.settings)
     classification = classify(
         model, recording, threshold=job.parameters.threshold, on_progress=attempt.progress
     )
@@ -34,10 +36,10 @@ def classify_job(job: Job, attempt: Attempt, host: ModelHost, settings: WorkerSe
     return artifacts.classification_result(classification)
 
 
-def explain_job(job: Job, attempt: Attempt, host: ModelHost, settings: WorkerSettings) -> dict[str, object]:
+def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     """Says which instruments play, and shows why."""
-    model = _model(job, attempt, host)
-    recording = _recording(attempt, model, settings)
+    model = _model(job, attempt, here)
+    recording = _recording(attempt, model, here.settings)
     asked = job.parameters
     explanation = explain(
         model,
@@ -64,11 +66,18 @@ def warm_up(model: Model) -> None:
         pass
 
 
-WORK: dict[JobKind, JobWork] = {JobKind.CLASSIFY: classify_job, JobKind.EXPLAIN: explain_job}
+# A data set is not made in one attempt after the other, but by many at once: see `worker.datasets`.
+WORK: dict[JobKind, JobWork] = {
+    JobKind.CLASSIFY: classify_job,
+    JobKind.EXPLAIN: explain_job,
+    JobKind.TRAINING: training_piece,
+}
 
 
-def _model(job: Job, attempt: Attempt, host: ModelHost) -> Model:
-    model = host.model(job.model.id)
+def _model(job: Job, attempt: Attempt, here: Workplace) -> Model:
+    if job.model is None:
+        raise InternalError(f"Job {job.id} is about a recording, but names no model.")
+    model = here.host.model(job.model)
     if model.card.sha256 != job.model.sha256:
         attempt.use_model(ModelRef(model.card.id, model.card.sha256))
     return model

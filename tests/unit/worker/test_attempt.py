@@ -9,8 +9,9 @@ from redis.exceptions import ConnectionError
 from ml.media import NonFiniteSamplesError
 from tests.unit.worker.jobs_made import LIFETIMES, new_job
 from worker.artifacts import ArtifactStore
-from worker.attempt import Attempt, Work, attempt_job
+from worker.attempt import Attempt, Delivery, Unfinished, Work, attempt_job
 from worker.jobs import Job, JobStatus
+from worker.leases import LEASE_S, Leases
 from worker.store import JobStore
 
 
@@ -21,14 +22,22 @@ class Bench:
         redis = Redis.from_url(redis_url)
         self.store = JobStore(redis, LIFETIMES)
         self.artifacts = ArtifactStore(redis)
-        self.job_id = new_job().id
+        self.leases = Leases(redis)
         job = new_job()
         self.job_id = job.id
         self.store.admit(job, b"recording", max_queued=1)
 
-    def attempt(self, work: Work) -> None:
-        """Attempts the job."""
-        attempt_job(self.job_id, work, store=self.store, artifacts=self.artifacts, max_attempts=3)
+    def attempt(self, work: Work, message: str = "message", retries: int = 0) -> bool:
+        """Attempts the job; whether it is unfinished."""
+        return attempt_job(
+            self.job_id,
+            work,
+            delivery=Delivery(message, retries),
+            store=self.store,
+            artifacts=self.artifacts,
+            leases=self.leases,
+            max_attempts=3,
+        )
 
     @property
     def job(self) -> Job:
@@ -157,3 +166,51 @@ def test_a_store_that_goes_away_does_not_end_the_job(bench: Bench) -> None:
     with pytest.raises(ConnectionError):
         bench.attempt(raises(ConnectionError("gone")))
     assert bench.job.status is JobStatus.RUNNING
+
+
+def test_a_message_that_comes_twice_is_heeded_once(bench: Bench) -> None:
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        assert not bench.attempt(raises(AssertionError("this must not run")), "message")
+        assert not bench.attempt(raises(AssertionError("this must not run")), "another")
+        return {"first": True}
+
+    bench.attempt(work)
+    assert (bench.job.result, bench.job.attempts) == ({"first": True}, 1)
+
+
+def test_the_message_after_a_dead_process_need_not_wait_for_its_lease(bench: Bench) -> None:
+    bench.leases.take(bench.job_id, Delivery("message", 0).holder)
+    bench.store.begin(bench.job_id, "dead", max_attempts=3)
+    assert not bench.attempt(raises(AssertionError("this must not run")), "another", 1)
+    bench.attempt(lambda job, attempt: {"second": True}, "message", 1)
+    assert (bench.job.result, bench.job.attempts) == ({"second": True}, 2)
+
+
+def test_work_in_pieces_counts_only_the_attempts_at_each(bench: Bench) -> None:
+    pieces: list[object] = []
+
+    def work(job: Job, attempt: Attempt) -> Unfinished | dict[str, object]:
+        assert job.attempts == 1
+        attempt.progress("training", len(pieces), 10)
+        pieces.append(job.started_at)
+        return {"pieces": len(pieces)} if len(pieces) == 10 else Unfinished()
+
+    while bench.attempt(work):
+        assert bench.job.status is JobStatus.RUNNING
+    assert bench.job.result == {"pieces": 10}
+    assert set(pieces) == {bench.job.started_at}
+
+
+def test_a_piece_that_dies_every_time_fails_the_job(bench: Bench) -> None:
+    assert bench.attempt(lambda job, attempt: Unfinished())
+    for number in range(3):
+        bench.store.begin(bench.job_id, f"dead {number}", max_attempts=3)
+    assert not bench.attempt(raises(AssertionError("this must not run")))
+    assert bench.job.error is not None
+    assert bench.job.error.type == "/problems/worker-lost"
+
+
+def test_nothing_is_left_of_a_lease_when_the_job_has_ended(bench: Bench) -> None:
+    bench.attempt(lambda job, attempt: {})
+    assert not bench.leases.renew(bench.job_id, Delivery("message").holder)
+    assert bench.leases.lapsed(10, ahead_s=2 * LEASE_S) == ()

@@ -12,7 +12,8 @@ from redis import Redis
 from tests.unit.worker.jobs_made import LIFETIMES, new_job
 from worker import feed
 from worker.feed import Feed, JobEvent
-from worker.jobs import Job, JobStatus, Progress
+from worker.jobs import Job, JobStatus
+from worker.progress import Progress
 from worker.store import JobStore
 
 

@@ -3,9 +3,24 @@
 from pathlib import Path
 
 import pytest
+from redis import Redis
+from safetensors.torch import load_file, save_file
 
+from ml.checkpoint import (
+    WEIGHTS_NAME,
+    InvalidCheckpointError,
+    ModelCard,
+    read_card,
+    weights_sha256,
+    write_card,
+)
+from ml.dataset.storage import open_storage
 from ml.errors import UnknownModelError
+from ml.model_store import publish
+from worker.catalog import Catalog, model_from_card
+from worker.errors import ModelGoneError
 from worker.host import ModelHost, announcements, installed_models
+from worker.jobs import ModelRef
 from worker.settings import WorkerSettings
 
 
@@ -30,11 +45,114 @@ def test_models_are_known_by_their_cards(tmp_path: Path) -> None:
     assert installed_models(tmp_path) == {"default": tmp_path / "folder"}
 
 
-def test_a_model_is_loaded_once() -> None:
-    host = ModelHost(WorkerSettings(device="cpu"))
-    assert host.model("default") is host.model("default")
-    with pytest.raises(UnknownModelError):
-        host.model("best")
-    before = host.model("default")
+@pytest.fixture
+def settings(tmp_path: Path) -> WorkerSettings:
+    return WorkerSettings(device="cpu", state_dir=tmp_path)
+
+
+@pytest.fixture
+def catalog(redis_url: str) -> Catalog:
+    return Catalog(Redis.from_url(redis_url))
+
+
+@pytest.fixture
+def host(settings: WorkerSettings, catalog: Catalog) -> ModelHost:
+    return ModelHost(settings, catalog)
+
+
+def trained(folder: Path, *, first_weight: float) -> ModelCard:
+    """A model called `winds`, made of the shipped one, with weights of its own."""
+    shipped = WorkerSettings().models_dir / "default"
+    tensors = load_file(shipped / WEIGHTS_NAME)
+    bias = next(name for name in tensors if name.endswith("bias"))
+    tensors[bias][0] = first_weight
+    folder.mkdir()
+    save_file(tensors, folder / WEIGHTS_NAME)
+    fields = {"id": "winds", "sha256": weights_sha256(folder)}
+    card = read_card(shipped).model_copy(update=fields)
+    write_card(card, folder)
+    return card
+
+
+def published(folder: Path, settings: WorkerSettings, catalog: Catalog) -> ModelRef:
+    """Publishes a model folder as a training does."""
+    card = publish(open_storage(folder), open_storage(settings.models_place))
+    catalog.publish(model_from_card(card.model_dump(mode="json"), url=settings.models_place))
+    return ModelRef(card.id, card.sha256)
+
+
+def test_a_model_is_loaded_once(host: ModelHost) -> None:
+    ref = ModelRef("default", host.default.card.sha256)
+    assert host.model(ref) is host.model(ref) is host.default
+    before = host.default
     host.forget()
-    assert host.model("default") is not before
+    assert host.default is not before
+
+
+def test_a_published_model_is_fetched_and_loaded_by_hash(
+    host: ModelHost, settings: WorkerSettings, catalog: Catalog, tmp_path: Path
+) -> None:
+    first_card = trained(tmp_path / "first", first_weight=0.5)
+    first = published(tmp_path / "first", settings, catalog)
+    model = host.model(first)
+    assert (model.card, host.model(first)) == (first_card, model)
+    trained(tmp_path / "second", first_weight=0.25)
+    second = published(tmp_path / "second", settings, catalog)
+    assert host.model(second).card.sha256 == second.sha256 != first.sha256
+    fresh = ModelHost(settings, catalog)
+    assert fresh.model(first).card.sha256 == first.sha256  # still kept, for jobs that were accepted with it
+    assert [(model.id, model.sha256) for model in [catalog.published("winds")] if model] == [
+        ("winds", second.sha256)
+    ]
+
+
+def test_a_hash_that_is_gone_is_a_clear_failure(
+    host: ModelHost, settings: WorkerSettings, catalog: Catalog, tmp_path: Path
+) -> None:
+    trained(tmp_path / "first", first_weight=0.5)
+    published(tmp_path / "first", settings, catalog)
+    with pytest.raises(ModelGoneError, match="The weights 0000000000000000 of model 'winds'"):
+        host.model(ModelRef("winds", "00" * 32))
+    with pytest.raises(ModelGoneError):
+        host.model(ModelRef("best", "00" * 32))
+
+
+def test_weights_that_were_changed_are_refused(
+    host: ModelHost, settings: WorkerSettings, catalog: Catalog, tmp_path: Path
+) -> None:
+    trained(tmp_path / "first", first_weight=0.5)
+    ref = published(tmp_path / "first", settings, catalog)
+    weights = Path(settings.models_place) / "winds" / ref.sha256 / WEIGHTS_NAME
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    with pytest.raises(InvalidCheckpointError, match="have hash"):
+        host.model(ref)
+
+
+def test_a_new_redis_learns_of_published_models(
+    host: ModelHost, settings: WorkerSettings, catalog: Catalog, tmp_path: Path, redis_url: str
+) -> None:
+    trained(tmp_path / "first", first_weight=0.5)
+    ref = published(tmp_path / "first", settings, catalog)
+    Redis.from_url(redis_url).flushall()
+    host.remember_published()
+    catalog.announce("worker", announcements(settings))
+    assert catalog.model("winds").sha256 == ref.sha256
+    assert {model.id for model in catalog.models()} >= {"default", "winds"}
+
+
+def test_only_so_many_models_stay_loaded(
+    host: ModelHost,
+    settings: WorkerSettings,
+    catalog: Catalog,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("worker.host.MOST_LOADED", 1)
+    trained(tmp_path / "first", first_weight=0.5)
+    first = published(tmp_path / "first", settings, catalog)
+    loaded, default = host.model(first), host.default
+    trained(tmp_path / "second", first_weight=0.25)
+    second = host.model(published(tmp_path / "second", settings, catalog))
+    assert host.model(ModelRef("winds", second.card.sha256)) is second
+    assert host.model(first) is not loaded
+    assert host.default is default

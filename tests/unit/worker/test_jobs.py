@@ -8,8 +8,9 @@ import pytest
 from tests.unit.worker.jobs_made import NOW, new_job
 from worker import jobs
 from worker.errors import AttemptLostError, IllegalTransitionError
-from worker.jobs import Job, JobKind, JobStatus, Progress
+from worker.jobs import Job, JobKind, JobStatus
 from worker.problems import Problem
+from worker.progress import Progress
 
 PROBLEM = Problem("/problems/truncated", "The recording is broken", 422, "It ends early.", {"n_bytes": 3})
 

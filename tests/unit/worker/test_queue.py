@@ -23,6 +23,7 @@ def test_only_the_id_travels(redis_url: str) -> None:
     content = json.loads(message)
     assert content["headers"]["task"] == "timbrescope.explain"
     assert content["headers"]["id"] == job.id
+    assert job.input is not None
     assert job.input.sha256 not in str(message)
     assert len(message) < 2_000
 

@@ -1,0 +1,148 @@
+"""The reaper: whatever has nobody is handed out anew, and nothing else is."""
+
+import json
+import time
+
+import pytest
+from redis import Redis
+
+from tests.unit.worker.jobs_made import LIFETIMES, new_dataset_job, new_job
+from worker import keys
+from worker import leases as leases_module
+from worker import reaper as module
+from worker import units as units_module
+from worker.catalog import Catalog, model_from_card
+from worker.jobs import Job, JobStatus, QueueName
+from worker.leases import Leases
+from worker.queue import JobQueue
+from worker.reaper import Reaper, n_messages
+from worker.settings import SharedSettings
+from worker.store import JobStore
+from worker.units import Unit, Units
+
+SOON_S = 0.1
+
+
+class Bench:
+    """Jobs, leases that lapse soon, and a reaper that sweeps when it is told to."""
+
+    def __init__(self, redis_url: str) -> None:
+        self.redis = Redis.from_url(redis_url)
+        self.store = JobStore(self.redis, LIFETIMES)
+        self.leases = Leases(self.redis)
+        self.reaper = Reaper(self.redis, self.store, JobQueue(SharedSettings(redis_url=redis_url)))
+
+    def admitted(self, job: Job) -> Job:
+        """A job that was accepted, and whose message is lost."""
+        self.store.admit(job, b"recording", max_queued=100)
+        return job
+
+    def sweep(self) -> None:
+        """What the reaper does after leases have lapsed."""
+        time.sleep(2 * SOON_S)
+        self.redis.delete(keys.REAPER)
+        self.reaper.sweep()
+
+    def messages(self, queue: QueueName = QueueName.INTERACTIVE) -> list[str]:
+        """The jobs of the messages that wait."""
+        found = self.redis.lrange(keys.messages(queue), 0, -1)
+        return [json.loads(message)["headers"]["argsrepr"].strip("['],") for message in found]
+
+
+@pytest.fixture
+def bench(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    for module_ in (leases_module, units_module):
+        monkeypatch.setattr(module_, "_LEASE_MS", round(SOON_S * 1000))
+    monkeypatch.setattr("worker.store.LEASE_S", SOON_S)
+    return Bench(redis_url)
+
+
+def test_a_job_whose_message_was_lost_gets_another(bench: Bench) -> None:
+    job = bench.admitted(new_job())
+    bench.reaper.sweep()
+    assert bench.messages() == []
+    bench.sweep()
+    assert bench.messages() == [job.id]
+
+
+def test_a_job_that_waits_in_its_queue_is_left_alone(bench: Bench) -> None:
+    jobs = [bench.admitted(new_job()) for _ in range(3)]
+    bench.sweep()
+    sent = bench.messages()
+    assert set(sent) <= {job.id for job in jobs}
+    bench.sweep()
+    bench.sweep()
+    assert bench.messages() == sent
+
+
+def test_the_job_of_a_dead_holder_is_sent_again_though_others_wait(bench: Bench) -> None:
+    waiting, dead = bench.admitted(new_job()), bench.admitted(new_job())
+    bench.sweep()
+    bench.leases.take(dead.id, "dead")
+    before = bench.messages().count(dead.id)
+    bench.sweep()
+    assert bench.messages().count(dead.id) == before + 1
+    assert bench.messages().count(waiting.id) <= 1
+
+
+def test_a_job_that_has_ended_or_is_gone_is_forgotten(bench: Bench) -> None:
+    ended, gone = bench.admitted(new_job()), bench.admitted(new_job())
+    for job in (ended, gone):
+        bench.store.cancel(job.id)
+        bench.leases.take(job.id, "late")
+    bench.store.delete(gone.id)
+    bench.sweep()
+    assert bench.messages() == []
+    assert bench.redis.zcard(keys.LEASES) == bench.redis.hlen(keys.LEASE_HOLDERS) == 0
+
+
+def test_reapers_take_turns(bench: Bench) -> None:
+    bench.admitted(new_job())
+    time.sleep(2 * SOON_S)
+    assert bench.redis.set(keys.REAPER, b"another", px=1000)
+    bench.reaper.sweep()
+    assert bench.messages() == []
+
+
+def test_a_dead_shard_goes_back_and_everybody_is_kept_busy(bench: Bench) -> None:
+    job = bench.admitted(new_dataset_job())
+    bench.store.begin(job.id, "mine", max_attempts=3)
+    units = Units(bench.redis, job.id)
+    units.open({f"train-{number:05d}": Unit(10, False) for number in range(10)})
+    taken = units.take("dead")
+    assert taken is not None
+    bench.sweep()
+    assert bench.messages(QueueName.BATCH)
+    assert units.n_free() == 10
+    assert bench.store.get(job.id).status is JobStatus.RUNNING
+
+
+@pytest.mark.parametrize(("n_processes", "n_held", "expected"), [(0, 0, 1), (4, 1, 3), (20, 0, 10)])
+def test_there_are_as_many_messages_as_idle_processes(
+    bench: Bench, n_processes: int, n_held: int, expected: int
+) -> None:
+    card = {"id": "default", "sha256": "ab", "task": "instruments", "labels": [], "thresholds": {}}
+    for number in range(n_processes):
+        Catalog(bench.redis).announce(f"process {number}", [model_from_card(card)])
+    job = bench.admitted(new_dataset_job())
+    assert n_messages(bench.redis, job) == 1
+    units = Units(bench.redis, job.id)
+    units.open({f"train-{number:05d}": Unit(10, False) for number in range(10 + n_held)})
+    for number in range(n_held):
+        units.take(f"{number}")
+    assert n_messages(bench.redis, job) == expected
+
+
+def test_it_goes_on_after_a_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SWEEP_S", 0.05)
+    job = bench.admitted(new_job())
+    bench.redis.hset(keys.REAPER, "of", "another type")  # every sweep fails until this is gone
+    bench.reaper.start()
+    time.sleep(4 * SOON_S)
+    assert bench.messages() == []
+    bench.redis.delete(keys.REAPER)
+    deadline = time.monotonic() + 5.0
+    while bench.messages() != [job.id]:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    bench.reaper.stop()

@@ -1,0 +1,99 @@
+"""The reaper: sees to it that nothing which was accepted is left without somebody at work on it.
+
+Conventions: every pool process of every worker runs one, and they take turns, one sweep every `SWEEP_S`. A
+sweep looks at leases that have lapsed (`worker.leases`). Where a holder has died, its work is handed out anew
+at once; where a message was merely expected to be taken, it is sent again only if its queue is empty, for
+then it is lost or in the hands of the dead. A message too many does no harm: who finds nothing to do leaves.
+"""
+
+import logging
+import threading
+
+from redis import Redis
+
+from worker import keys
+from worker.attempt import ABSENT
+from worker.catalog import Catalog
+from worker.connection import UNAVAILABLE
+from worker.errors import StoreUnavailableError
+from worker.jobs import Job, JobKind
+from worker.leases import LapsedLease, Leases
+from worker.queue import JobQueue
+from worker.store import JobStore
+from worker.units import Units
+
+log = logging.getLogger(__name__)
+
+SWEEP_S = 2.0
+_BATCH = 200
+
+
+class Reaper:
+    """Sweeps again and again until it is stopped."""
+
+    def __init__(self, redis: Redis, store: JobStore, queue: JobQueue) -> None:
+        self._redis = redis
+        self._store = store
+        self._queue = queue
+        self._leases = Leases(redis)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._sweep_on, name="reaper", daemon=True)
+
+    def start(self) -> None:
+        """Begins to sweep."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the sweep of this moment."""
+        self._stopped.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def sweep(self) -> None:
+        """Looks after every lapsed lease, unless another reaper has just done so."""
+        if not self._redis.set(keys.REAPER, b"", nx=True, px=round(SWEEP_S * 900)):
+            return
+        for lapsed in self._leases.lapsed(_BATCH):
+            self._look_after(lapsed)
+
+    def _look_after(self, lapsed: LapsedLease) -> None:
+        try:
+            job = self._store.get(lapsed.job_id)
+        except ABSENT:
+            self._leases.drop(lapsed)
+            return
+        if job.status.is_terminal:
+            self._leases.drop(lapsed)
+        elif lapsed.unit is not None:
+            log.warning("somebody died at work", extra={"job": job.id, "unit": lapsed.unit})
+            Units(self._redis, job.id).give_back(lapsed)
+            self._queue.send_again(job)
+        elif not lapsed.was_held and self._redis.llen(keys.messages(job.queue)):
+            self._leases.expect(lapsed)
+        elif self._leases.expect(lapsed):
+            if lapsed.was_held:
+                log.warning("somebody died at work", extra={"job": job.id})
+            self._queue.send_again(job, times=n_messages(self._redis, job))
+
+    def _sweep_on(self) -> None:
+        while not self._stopped.wait(SWEEP_S / 2):
+            try:
+                self.sweep()
+            except (StoreUnavailableError, *UNAVAILABLE) as error:
+                log.warning("could not sweep", extra={"error": str(error)})
+            except Exception:
+                log.exception("fault in the reaper")
+
+
+def n_messages(redis: Redis, job: Job) -> int:
+    """How many messages it takes to keep everybody busy with a job that nobody has a message of.
+
+    One, unless the job's work is cut into units: then one for each process that is at none of them.
+    """
+    if job.kind is not JobKind.DATASET:
+        return 1
+    units = Units(redis, job.id)
+    if not units.are_open():
+        return 1
+    n_idle = len(Catalog(redis).workers()) - Leases(redis).held(job.id)
+    return min(units.n_free(), max(n_idle, 1))

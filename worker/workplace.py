@@ -1,0 +1,96 @@
+"""What one pool process of a worker works with, made once as the process starts.
+
+Conventions: the settings travel to the pool's processes within Celery's own configuration, under
+`SETTINGS_KEY`. Making a workplace imports torch and loads the default model; importing this module does not.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from celery import current_app
+from redis import Redis
+
+from worker.artifacts import ArtifactStore
+from worker.attempt import Delivery, Work, attempt_job
+from worker.catalog import Catalog
+from worker.connection import connect
+from worker.host import ModelHost, announcements
+from worker.leases import Leases
+from worker.presence import Presence, process_name
+from worker.queue import JobQueue
+from worker.reaper import Reaper
+from worker.settings import WorkerSettings
+from worker.store import JobStore, Lifetimes
+
+SETTINGS_KEY = "timbrescope_settings"
+# How often a worker asks Redis again before it gives something up.
+PATIENCE = 8
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What one pool process works with."""
+
+    settings: WorkerSettings
+    redis: Redis
+    host: ModelHost
+    queue: JobQueue
+    presence: Presence
+    reaper: Reaper
+
+    @property
+    def store(self) -> JobStore:
+        """The records of jobs."""
+        return job_store(self.redis, self.settings)
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        """The files that jobs made."""
+        return ArtifactStore(self.redis)
+
+    @property
+    def leases(self) -> Leases:
+        """Who is at work on what."""
+        return Leases(self.redis)
+
+    def attempt(self, job_id: str, work: Work, delivery: Delivery) -> bool:
+        """One attempt at a job; whether it is unfinished, and waits for its next message."""
+        return attempt_job(
+            job_id,
+            work,
+            delivery=delivery,
+            store=self.store,
+            artifacts=self.artifacts,
+            leases=self.leases,
+            max_attempts=self.settings.max_attempts,
+        )
+
+
+@cache
+def workplace() -> Workplace:
+    """This process's workplace, with the default model loaded."""
+    settings = worker_settings()
+    redis = connect(settings.redis_url, patience=PATIENCE)
+    # What works beside the jobs has connections of its own, and does not wait long.
+    beside = connect(settings.redis_url)
+    catalog = Catalog(beside)
+    return Workplace(
+        settings=settings,
+        redis=redis,
+        host=ModelHost(settings, Catalog(redis)),
+        queue=JobQueue(settings),
+        presence=Presence(catalog, process_name(), announcements(settings)),
+        reaper=Reaper(beside, job_store(beside, settings), JobQueue(settings)),
+    )
+
+
+def worker_settings() -> WorkerSettings:
+    """The settings that this worker was started with."""
+    return WorkerSettings.model_validate_json(current_app.conf[SETTINGS_KEY])
+
+
+def job_store(redis: Redis, settings: WorkerSettings) -> JobStore:
+    """The store as these settings want it."""
+    return JobStore(
+        redis, Lifetimes(settings.result_ttl_s, settings.tombstone_ttl_s, settings.unfinished_ttl_s)
+    )
