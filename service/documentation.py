@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
 from service import examples
+from service.orders import DatasetRequest, TrainingRequest
 from service.schemas import ProblemDocument
 from worker.problems import MEDIA_TYPE
 
@@ -31,6 +32,7 @@ Every error is an RFC 9457 problem document (`application/problem+json`) whose `
 """
 TAGS = [
     {"name": "analysis", "description": "Send recordings."},
+    {"name": "making", "description": "Make data sets and models; needs the admin key."},
     {"name": "jobs", "description": "Follow jobs and fetch what they made."},
     {"name": "models", "description": "What can be asked for."},
     {"name": "service", "description": "The service itself."},
@@ -92,6 +94,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         schemas = document["components"]["schemas"]
         schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
+        for body in (DatasetRequest, TrainingRequest):
+            schemas.update(_schemas_of(body))
         for form in ("ClassifyForm", "ExplainForm"):
             fields = schemas[form]["properties"]
             schemas[form]["properties"] = {name: _without_null(field) for name, field in fields.items()}
@@ -103,6 +107,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
                 del operation["responses"]["422"]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _schemas_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The schema of a body that the framework does not read itself, and those that it refers to."""
+    schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs", {}), model.__name__: schema}
 
 
 def _without_null(field: dict[str, Any]) -> dict[str, Any]:

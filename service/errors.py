@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 
 from ml.errors import InvalidRequestError, TimbrescopeError
 from worker.connection import UNAVAILABLE, unavailable
-from worker.errors import InternalError
+from worker.errors import InternalError, UnauthorizedError
 from worker.problems import MEDIA_TYPE, Problem, problem_of, problem_type, retry_after_s
 
 log = logging.getLogger(__name__)
@@ -88,10 +88,14 @@ async def _on_http_error(request: Request, error: Exception) -> ProblemResponse:
 
 
 def _answer(error: TimbrescopeError) -> ProblemResponse:
+    headers = {}
     wait_s = retry_after_s(error)
-    return problem_response(
-        problem_of(error), headers=None if wait_s is None else {"Retry-After": str(wait_s)}
-    )
+    if wait_s is not None:
+        headers["Retry-After"] = str(wait_s)
+    if isinstance(error, UnauthorizedError):
+        reason = error.extra.get("error")  # RFC 6750, 3.1: absent when no key was sent
+        headers["WWW-Authenticate"] = "Bearer" if reason is None else f'Bearer error="{reason}"'
+    return problem_response(problem_of(error), headers=headers)
 
 
 def _fault(found: dict[str, Any]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.catalog import PublishedModel
 from worker.jobs import Job, JobKind, JobStatus
+from worker.progress import Progress
 
 
 class Open(BaseModel):
@@ -29,15 +30,56 @@ class ProblemDocument(Open):
     instance: str | None = Field(None, description="The path of what the problem is about, such as a job.")
 
 
+class EpochDocument(BaseModel):
+    """What the last epoch of a training gave."""
+
+    epoch: int
+    n_epochs: int = Field(description="Epochs in all.")
+    train_loss: float
+    validation_loss: float
+    macro_f1: float = Field(ge=0, le=1, description="Mean F1 over the instruments, on the validation part.")
+
+
+def _optional(description: str) -> Any:
+    """A field that is left out where it says nothing."""
+    return Field(None, description=description, exclude_if=lambda value: value is None)
+
+
 class ProgressDocument(BaseModel):
     """How far a job is."""
 
     stage: str = Field(
-        description="What is being done, such as decoding, classifying, attributing or drawing."
+        description="What is being done, such as decoding, attributing, rendering clips or training."
     )
-    done: int = Field(description="Steps of this stage that are done.")
+    done: int = Field(description="Steps of this stage that are done; of a data set, clips.")
     total: int = Field(description="Steps of this stage in all; 0 while unknown.")
     queue_position: int | None = Field(description="1 for the job that is next; null unless queued.")
+    per_second: float | None = _optional("Of a data set: clips per second.")
+    left_s: float | None = _optional("Of a data set: about how long it will still take.")
+    metrics: EpochDocument | None = _optional("Of a training: its last epoch.")
+
+    @classmethod
+    def of(cls, progress: Progress, queue_position: int | None) -> Self:
+        """The document of a job's progress."""
+        return cls.model_validate({**progress.document(), "queue_position": queue_position})
+
+
+class DatasetOrderDocument(BaseModel):
+    """What a data set job makes."""
+
+    recipe: dict[str, Any] = Field(description="The recipe, every field stated.")
+    url: str = Field(description="Where the data set goes.")
+    audio: bool
+    stems: bool
+
+
+class TrainingOrderDocument(BaseModel):
+    """What a training job makes."""
+
+    dataset_url: str
+    model_id: str
+    config: dict[str, Any] = Field(description="The configuration, every field stated.")
+    overwrite: bool
 
 
 class InputDocument(BaseModel):
@@ -151,6 +193,25 @@ class ExplainResult(ClassifyResult):
     explanations: list[InstrumentExplanation]
 
 
+class DatasetResult(Open):
+    """A finished data set."""
+
+    url: str = Field(description="Where it lies.")
+    digest: str = Field(description="SHA-256 over the checksums of all shards: equal digests are equal data.")
+    n_clips: int
+    n_shards: int
+    labels: list[str]
+    manifest: str = Field(description="Checksums, recipe, versions and occurrence tables, as JSON.")
+
+
+class TrainingResult(Open):
+    """A finished model."""
+
+    trained: ModelReference
+    card: dict[str, Any] = Field(description="All that is known of the model.")
+    curves: str = Field(description="The epochs' losses and F1, as PNG.")
+
+
 class LinksDocument(BaseModel):
     """Where the job and its events are found."""
 
@@ -169,8 +230,18 @@ class JobSummary(BaseModel):
     finished_at: datetime | None
     expires_at: datetime | None = Field(description="When the job and its files go; null until it has ended.")
     progress: ProgressDocument
-    input: InputDocument
-    model: ModelReference
+    input: InputDocument | None = Field(description="The recording; null for data sets and trainings.")
+    model: ModelReference | None = Field(
+        description="The model that is asked; null for data sets and trainings."
+    )
+    order: DatasetOrderDocument | TrainingOrderDocument | None = _optional(
+        "What a data set or training job makes."
+    )
+    stopping: bool = Field(
+        False,
+        description="True while a training that was cancelled makes a model of its best epoch.",
+        exclude_if=lambda value: not value,
+    )
     error: ProblemDocument | None = Field(description="Why a failed job failed.")
     links: LinksDocument
 
@@ -187,9 +258,11 @@ class JobSummary(BaseModel):
                 "started_at": job.started_at,
                 "finished_at": job.finished_at,
                 "expires_at": job.expires_at,
-                "progress": {**vars(job.progress), "queue_position": queue_position},
-                "input": vars(job.input),
-                "model": vars(job.model),
+                "progress": ProgressDocument.of(job.progress, queue_position),
+                "input": job.input and vars(job.input),
+                "model": job.model and vars(job.model),
+                "order": job.order and vars(job.order),
+                "stopping": job.stopping,
                 "result": job.result,
                 "error": error,
                 "links": {"self": job.path, "events": f"{job.path}/events"},
@@ -200,7 +273,9 @@ class JobSummary(BaseModel):
 class JobDocument(JobSummary):
     """A job."""
 
-    result: ExplainResult | ClassifyResult | None = Field(description="null until the job has succeeded.")
+    result: ExplainResult | ClassifyResult | DatasetResult | TrainingResult | None = Field(
+        description="null until the job has succeeded, or a training was stopped early."
+    )
 
 
 class JobList(BaseModel):

@@ -40,7 +40,7 @@ class EventStream(StreamingResponse):
 
 def encode(event: JobEvent) -> str:
     """The event on the wire."""
-    progress = {**vars(event.progress), "queue_position": event.queue_position}
+    progress = {**event.progress.document(), "queue_position": event.queue_position}
     data = json.dumps({"id": event.job_id, "status": event.status, "progress": progress})
     head = "" if event.id is None else f"id: {event.id}\n"
     return f"{head}event: job\ndata: {data}\n\n"

@@ -56,12 +56,17 @@ def submit(services: Services, submission: Submission) -> Job:
         created_at=datetime.now(UTC),
     )
     services.store.admit(job, submission.data, max_queued=settings.max_queued_interactive)
+    hand_over(services, job)
+    return job
+
+
+def hand_over(services: Services, job: Job) -> None:
+    """Sends an admitted job to the workers, or takes it back and raises."""
     try:
         services.queue.send(job)
     except BaseException:
         services.store.withdraw(job)
         raise
-    return job
 
 
 def check_range(info: MediaInfo, asked: Parameters) -> None:

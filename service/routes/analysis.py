@@ -1,52 +1,27 @@
-"""`POST /classify` and `POST /explain`: a recording in, a job out; with `Prefer: wait` the finished job.
-
-Conventions: 202 and the job while it is unfinished; 200 when it has ended well or was cancelled; when it
-has failed while the client waited, the job's problem document with its own status is the answer.
-"""
+"""`POST /classify` and `POST /explain`: a recording in, a job out; with `Prefer: wait` the finished job."""
 
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Header
+from fastapi import APIRouter, Depends, Form
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from service import examples
-from service.documentation import Responses, answer, problems
-from service.errors import problem_response
-from service.prefer import LONGEST_WAIT_S, wait_s
+from service.answers import Prefer, job_answer, job_answers
+from service.documentation import Responses, problems
 from service.schemas import JobDocument
 from service.services import Provided, Services
 from service.submission import Submission, submit
 from service.uploads import FORM_LIMITS, ClassifyForm, ExplainForm, UploadRoute, refuse_repeated_fields
-from worker.connection import UNAVAILABLE
-from worker.jobs import Job, JobKind, JobStatus, Parameters
+from worker.jobs import JobKind, Parameters
 
 log = logging.getLogger(__name__)
 
-POLL_AFTER_S = 1
-
 router = APIRouter(tags=["analysis"], route_class=UploadRoute, dependencies=[Depends(refuse_repeated_fields)])
 
-Prefer = Annotated[
-    str | None,
-    Header(
-        description=f"`wait=N` waits up to N seconds (at most {LONGEST_WAIT_S}) for the job to end.",
-        examples=["wait=30"],
-    ),
-]
-
-_APPLIED = {"Preference-Applied": "`wait=N`, when the request asked to wait."}
 _RESPONSES: Responses = {
-    200: answer(
-        "The job, which ended while the client waited", JobDocument, examples.JOB_SUCCEEDED, _APPLIED
-    ),
-    202: answer(
-        "The job, which is queued or running",
-        JobDocument,
-        examples.JOB_QUEUED,
-        {"Location": "The job's path.", "Retry-After": "Seconds after which to look again.", **_APPLIED},
-    ),
+    **job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED),
     **problems(
         bad_body=examples.BAD_BODY,
         too_long=examples.TOO_LONG,
@@ -114,35 +89,5 @@ async def _analyse(
     data = await form.file.read()
     submission = Submission(kind, form.file.filename, data, form.model, parameters)
     job = await run_in_threadpool(submit, services, submission)
-    log.info(
-        "accepted", extra={"job": job.id, "kind": job.kind, "format": job.input.format, "size": len(data)}
-    )
-    wait = wait_s(prefer)
-    if wait is not None:
-        job = await _wait(services, job, wait)
-    position = None
-    if job.status is JobStatus.QUEUED:
-        position = await run_in_threadpool(services.store.queue_position, job)
-    return _answer(job, position, wait)
-
-
-async def _wait(services: Services, job: Job, wait: int) -> Job:
-    try:
-        await services.feed.ended(job.id, wait)
-        return await run_in_threadpool(services.store.get, job.id)
-    except UNAVAILABLE as error:
-        # The job is accepted; that the store went away meanwhile does not take this back.
-        log.warning("could not wait", extra={"job": job.id, "error": repr(error)})
-        return job
-
-
-def _answer(job: Job, position: int | None, wait: int | None) -> Response:
-    headers = {"Location": job.path}
-    if wait is not None:
-        headers["Preference-Applied"] = f"wait={wait}"
-    if job.error is not None:
-        return problem_response(job.error, instance=job.path, headers=headers)
-    if not job.status.is_terminal:
-        headers["Retry-After"] = str(POLL_AFTER_S)
-    document = JobDocument.of(job, position).model_dump(mode="json", by_alias=True)
-    return JSONResponse(document, status_code=200 if job.status.is_terminal else 202, headers=headers)
+    log.info("accepted", extra={"job": job.id, "kind": job.kind, "size": len(data)})
+    return await job_answer(services, job, prefer)

@@ -1,4 +1,7 @@
-"""The jobs: looked up, listed, followed, cancelled, and the files that they made."""
+"""The jobs: looked up, listed, followed, cancelled, and the files that they made.
+
+Conventions: jobs that only an operator may see are to everybody else as if they were not there.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Annotated
@@ -9,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from ml.errors import InvalidRequestError
 from service import examples, sse
+from service.access import Asking, Caller
 from service.documentation import answer, problems, raw_answer
 from service.etag import matches, strong_etag
 from service.schemas import JobDocument, JobList, JobSummary
@@ -41,6 +45,7 @@ _GONE = problems(
 )
 def list_jobs(
     services: Provided,
+    caller: Asking,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="How many jobs at most.")] = 20,
     cursor: Annotated[str | None, Query(description="From `next` of the page before.")] = None,
 ) -> JobList:
@@ -50,7 +55,7 @@ def list_jobs(
             f"cursor: {cursor[:60]!r} is not from a page's `next`.",
             extra={"errors": [{"field": "cursor", "message": "Not from a page's `next`"}]},
         )
-    page = services.store.page(limit, cursor)
+    page = services.store.page(limit, cursor, hidden=caller.hidden_kinds)
     following = None if page.next_before is None else f"/jobs?limit={limit}&cursor={page.next_before}"
     summaries = [JobSummary.of(job, services.store.queue_position(job)) for job in page.jobs]
     return JobList(jobs=summaries, next=following)
@@ -62,11 +67,11 @@ def list_jobs(
     responses={200: answer("The job", JobDocument, examples.JOB_SUCCEEDED), **_GONE},
     summary="Look at a job",
 )
-def get_job(services: Provided, job_id: JobId) -> JobDocument:
+def get_job(services: Provided, caller: Asking, job_id: JobId) -> JobDocument:
     """The job with its progress and, once it has succeeded, its result. Expired and deleted jobs answer
     410.
     """
-    job = services.store.get(job_id)
+    job = _visible(services, caller, job_id)
     return JobDocument.of(job, services.store.queue_position(job))
 
 
@@ -75,19 +80,26 @@ def get_job(services: Provided, job_id: JobId) -> JobDocument:
     response_model=JobDocument,
     responses={
         200: answer("The job, now cancelled", JobDocument, examples.JOB_CANCELLED),
+        202: answer("The training, which makes a model of what it has", JobDocument, examples.JOB_STOPPING),
         204: {"description": "The job had ended; it is deleted, and its files with it"},
         **_GONE,
     },
     summary="Cancel or delete a job",
 )
-def delete_job(services: Provided, job_id: JobId) -> Response:
-    """Cancels a job that is queued or running; deletes one that has ended, with everything that it made."""
+def delete_job(services: Provided, caller: Asking, job_id: JobId) -> Response:
+    """Cancels a job that is queued or running; deletes one that has ended, with the files that it keeps here.
+
+    A training that has finished an epoch first makes a model of the best one, for which it takes a moment
+    (202), unless it is cancelled once more. Data sets and models that a job has made stay where they are.
+    """
+    _visible(services, caller, job_id)
     try:
         job = services.store.cancel(job_id)
     except IllegalTransitionError:
         services.store.delete(job_id)
         return Response(status_code=204)
-    return JSONResponse(JobDocument.of(job).model_dump(mode="json", by_alias=True))
+    document = JobDocument.of(job).model_dump(mode="json", by_alias=True)
+    return JSONResponse(document, status_code=200 if job.status.is_terminal else 202)
 
 
 @router.get(
@@ -105,6 +117,7 @@ def delete_job(services: Provided, job_id: JobId) -> Response:
 )
 async def follow_job(
     services: Provided,
+    caller: Asking,
     job_id: JobId,
     last_event_id: Annotated[
         str | None, Header(description="Where to go on; browsers send it by themselves.")
@@ -114,7 +127,7 @@ async def follow_job(
 
     The data of an event is JSON with `id`, `status` and `progress`. The stream ends with the job.
     """
-    job = await run_in_threadpool(services.store.get, job_id)
+    job = await run_in_threadpool(_visible, services, caller, job_id)
     after = sse.entry_after(last_event_id)
     if job.status.is_terminal and after == await services.feed.last_entry(job_id):
         return Response(status_code=204)
@@ -146,15 +159,23 @@ async def _events(services: Services, job: Job, after: str) -> AsyncIterator[str
 )
 def get_artifact(
     services: Provided,
+    caller: Asking,
     job_id: JobId,
     name: Annotated[str, Path(description="The file's name, as linked.", examples=["spectrogram.png"])],
     if_none_match: Annotated[str | None, Header(description="ETags of copies that the client has.")] = None,
 ) -> Response:
     """A picture, a sound or numbers from the job's result; `audio.wav` is what was analysed."""
-    services.store.get(job_id)
+    _visible(services, caller, job_id)
     info = services.artifacts.info(job_id, name)
     headers = {"ETag": strong_etag(info.sha256), "Cache-Control": "private, no-cache"}
     if matches(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = f'inline; filename="{info.name}"'
     return Response(services.artifacts.data(job_id, name), media_type=info.media_type, headers=headers)
+
+
+def _visible(services: Services, caller: Caller, job_id: str) -> Job:
+    """The job, if the caller may see it."""
+    job = services.store.get(job_id)
+    caller.require_sight(job)
+    return job

@@ -14,7 +14,7 @@ from tests.unit.service.requests_made import assert_problem, post
 from worker.artifacts import ArtifactStore
 from worker.catalog import Catalog
 from worker.ids import new_job_id
-from worker.jobs import Progress
+from worker.progress import Progress
 from worker.store import JobStore
 
 

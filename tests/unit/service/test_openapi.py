@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from service import examples, schemas
 from service.openapi import document_text, main
+from service.orders import DatasetRequest, TrainingRequest
 from worker.problems import MEDIA_TYPE
 
 COMMITTED = Path(__file__).resolve().parents[3] / "openapi" / "openapi.json"
@@ -46,7 +48,9 @@ def test_every_call_of_the_contract_is_there() -> None:
         "GET /metrics",
         "GET /models",
         "POST /classify",
+        "POST /datasets",
         "POST /explain",
+        "POST /trainings",
     }
 
 
@@ -103,12 +107,42 @@ def test_form_fields_are_described() -> None:
     assert form["properties"]["threshold"]["maximum"] == 1
 
 
+def test_orders_are_described_with_every_field() -> None:
+    schemas_ = DOCUMENT["components"]["schemas"]
+    for call, name, fields in (
+        ("POST /datasets", "DatasetRequest", {"recipe", "name", "url", "audio", "stems"}),
+        ("POST /trainings", "TrainingRequest", {"dataset", "model_id", "config", "overwrite"}),
+    ):
+        content = OPERATIONS[call]["requestBody"]["content"]
+        assert set(content) == {"application/json", "application/yaml"}
+        assert {media["schema"]["$ref"] for media in content.values()} == {f"#/components/schemas/{name}"}
+        assert set(schemas_[name]["properties"]) == fields
+        assert all(field["description"] for field in schemas_[name]["properties"].values())
+        assert OPERATIONS[call]["security"] == [{"adminKey": []}]
+        assert {"401", "403", "409", "413", "415", "422"} <= set(OPERATIONS[call]["responses"])
+    assert "n_clips" in schemas_["Recipe"]["properties"]
+    assert "n_epochs" in schemas_["TrainingConfig"]["properties"]
+
+
+def test_examples_of_orders_are_taken() -> None:
+    asked = DatasetRequest.model_validate(examples.DATASET_REQUEST)
+    from_yaml = DatasetRequest.model_validate(yaml.safe_load(examples.DATASET_REQUEST_YAML))
+    assert from_yaml == asked
+    assert TrainingRequest.model_validate(examples.TRAINING_REQUEST).config.n_epochs == 10
+
+
 @pytest.mark.parametrize(
     ("schema", "example"),
     [
         (schemas.JobDocument, examples.JOB_SUCCEEDED),
         (schemas.JobDocument, examples.JOB_QUEUED),
         (schemas.JobDocument, examples.JOB_CANCELLED),
+        (schemas.JobDocument, examples.JOB_STOPPING),
+        (schemas.JobDocument, examples.DATASET_QUEUED),
+        (schemas.JobDocument, examples.DATASET_RUNNING),
+        (schemas.JobDocument, examples.DATASET_SUCCEEDED),
+        (schemas.JobDocument, examples.TRAINING_QUEUED),
+        (schemas.JobDocument, examples.TRAINING_SUCCEEDED),
         (schemas.JobList, examples.JOB_LIST),
         (schemas.ClassifyResult, examples.CLASSIFY_RESULT),
         (schemas.ExplainResult, examples.EXPLAIN_RESULT),

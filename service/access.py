@@ -1,0 +1,91 @@
+"""Who asks, and what they may do.
+
+Conventions: a key travels as `Authorization: Bearer KEY` and is compared in constant time. `infer` is granted
+to everybody; `admin`, for data sets, trainings and their jobs, to who sends the admin key. What a caller may
+not see is answered as if it were not there.
+"""
+
+import hmac
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPBearer
+
+from service.services import Provided, Services
+from worker.errors import AdminDisabledError, UnauthorizedError, UnknownJobError
+from worker.jobs import ADMIN_KINDS, Job, JobKind
+
+_BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+
+# Describes the scheme in the API description; the header is read here, so that faults are ours to word.
+SCHEME = HTTPBearer(auto_error=False, scheme_name="adminKey", description="The admin key.")
+
+
+class Scope(StrEnum):
+    """What a caller may do."""
+
+    INFER = "infer"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks."""
+
+    scopes: frozenset[Scope]
+
+    @property
+    def hidden_kinds(self) -> Collection[JobKind]:
+        """The kinds of jobs that are not there for this caller."""
+        return () if Scope.ADMIN in self.scopes else ADMIN_KINDS
+
+    def require_sight(self, job: Job) -> None:
+        """Raises `UnknownJobError`, as for a job that is not there, when the caller may not see it."""
+        if job.kind in self.hidden_kinds:
+            raise UnknownJobError(f"There is no job {job.id!r}.")
+
+
+def _caller(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> Caller:
+    key = _key(request)
+    if key is not None and _is_admin_key(services, key):
+        return Caller(frozenset(Scope))
+    return Caller(frozenset({Scope.INFER}))
+
+
+def _require_admin(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> None:
+    """Lets nobody pass without the admin key.
+
+    Raises
+    ------
+    AdminDisabledError, UnauthorizedError
+    """
+    if services.settings.admin_key is None:
+        raise AdminDisabledError(
+            "This call needs an admin key, and none is set: start the API with TIMBRESCOPE_ADMIN_KEY, or the "
+            "whole service with `timbrescope up`, which makes one."
+        )
+    key = _key(request)
+    if key is None:
+        raise UnauthorizedError("This call needs the admin key, as `Authorization: Bearer KEY`.")
+    if not _is_admin_key(services, key):
+        raise UnauthorizedError("This is not the admin key.", extra={"error": "invalid_token"})
+
+
+def _key(request: Request) -> str | None:
+    found = _BEARER.fullmatch(request.headers.get("authorization", "").strip())
+    return None if found is None else found.group(1)
+
+
+def _is_admin_key(services: Services, key: str) -> bool:
+    expected = services.settings.admin_key
+    if expected is None:
+        return False
+    return hmac.compare_digest(key.encode(), expected.get_secret_value().encode())
+
+
+Asking = Annotated[Caller, Depends(_caller)]
+ADMIN_ONLY = Depends(_require_admin)

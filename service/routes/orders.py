@@ -1,0 +1,93 @@
+"""`POST /datasets` and `POST /trainings`: an order in, a job out; for who has the admin key."""
+
+import logging
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from service import examples
+from service.access import ADMIN_ONLY
+from service.answers import Prefer, job_answer, job_answers
+from service.bodies import JSON, YAML, read_body
+from service.documentation import problems
+from service.orders import DatasetRequest, TrainingRequest, order_dataset, order_training
+from service.schemas import JobDocument
+from service.services import Provided
+
+log = logging.getLogger(__name__)
+
+router = APIRouter(tags=["making"], dependencies=[ADMIN_ONLY])
+
+_COMMON_PROBLEMS = {
+    "no_key": examples.NO_KEY,
+    "no_admin": examples.NO_ADMIN,
+    "place_taken": examples.PLACE_TAKEN,
+    "body_too_large": examples.BODY_TOO_LARGE,
+    "unsupported_body": examples.UNSUPPORTED_BODY,
+    "forbidden_place": examples.FORBIDDEN_PLACE,
+    "store_unavailable": examples.STORE_UNAVAILABLE,
+}
+
+
+def _body(schema: str, example: dict[str, Any], yaml_example: str | None = None) -> dict[str, Any]:
+    """Describes a body that is read here and not by the framework, because it may be YAML."""
+    reference = {"$ref": f"#/components/schemas/{schema}"}
+    content: dict[str, Any] = {JSON: {"schema": reference, "example": example}}
+    content[YAML] = {"schema": reference} | ({} if yaml_example is None else {"example": yaml_example})
+    return {"requestBody": {"required": True, "content": content}}
+
+
+@router.post(
+    "/datasets",
+    status_code=202,
+    response_model=JobDocument,
+    responses={
+        **job_answers(ended=examples.DATASET_SUCCEEDED, queued=examples.DATASET_QUEUED),
+        **problems(
+            invalid_recipe=examples.INVALID_RECIPE,
+            dataset_conflict=examples.DATASET_CONFLICT,
+            **_COMMON_PROBLEMS,
+        ),
+    },
+    openapi_extra=_body("DatasetRequest", examples.DATASET_REQUEST, examples.DATASET_REQUEST_YAML),
+    summary="Make a data set",
+)
+async def make_dataset(request: Request, services: Provided, prefer: Prefer = None) -> Response:
+    """Takes a recipe as JSON or YAML and renders its clips, spread over all workers.
+
+    The same recipe at the same place again goes on with what is there; another recipe there is refused (409).
+    """
+    asked = await read_body(request, DatasetRequest)
+    job = await run_in_threadpool(order_dataset, services, asked)
+    log.info("accepted", extra={"job": job.id, "kind": job.kind})
+    return await job_answer(services, job, prefer)
+
+
+@router.post(
+    "/trainings",
+    status_code=202,
+    response_model=JobDocument,
+    responses={
+        **job_answers(ended=examples.TRAINING_SUCCEEDED, queued=examples.TRAINING_QUEUED),
+        **problems(
+            invalid_config=examples.INVALID_CONFIG,
+            model_exists=examples.MODEL_EXISTS,
+            job_unfinished=examples.JOB_UNFINISHED,
+            unknown_job=examples.UNKNOWN_JOB,
+            **_COMMON_PROBLEMS,
+        ),
+    },
+    openapi_extra=_body("TrainingRequest", examples.TRAINING_REQUEST),
+    summary="Train a model",
+)
+async def train_model(request: Request, services: Provided, prefer: Prefer = None) -> Response:
+    """Trains a network on a data set; the finished model can be asked for at once, on every worker.
+
+    Every epoch is an event of the job. Cancelled after its first epoch, a training makes a model of its best.
+    """
+    asked = await read_body(request, TrainingRequest)
+    job = await run_in_threadpool(order_training, services, asked)
+    log.info("accepted", extra={"job": job.id, "kind": job.kind})
+    return await job_answer(services, job, prefer)
