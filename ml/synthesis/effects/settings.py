@@ -6,9 +6,9 @@ dB, frequencies in Hz, times in seconds. What is left out does not happen.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ml.synthesis.sections import Probability, Range, RangePositive, Section, ordered
 
@@ -67,6 +67,14 @@ class BandLimits(Section):
     probability: Probability = 0.3
     low_hz: RangeOfHz = (20.0, 200.0)
     high_hz: RangeOfHz = (4_000.0, 16_000.0)
+
+    @model_validator(mode="after")
+    def _something_is_left(self) -> Self:
+        if self.low_hz[1] >= self.high_hz[0]:
+            raise ValueError(
+                f"low_hz reaches {self.low_hz[1]} Hz, high_hz begins at {self.high_hz[0]} Hz: nothing is left"
+            )
+        return self
 
 
 class Codec(Section):
