@@ -17,13 +17,15 @@ from typing import Any
 
 import librosa
 import numpy as np
+import scipy.fft
+import scipy.sparse
 from numpy.typing import NDArray
 
 from ml.errors import TimbrescopeError
 
 POWER_FLOOR = 1e-10  # librosa.power_to_db's `amin`
 SILENCE_DB = -100.0  # 10 log10(POWER_FLOOR): what silence measures
-_BLOCK_FRAMES = 2_048  # frames transformed at once: bounds memory for long recordings
+_BLOCK_FRAMES = 128  # frames transformed at once: what is in between stays in the processor's cache
 
 
 class MelMismatchError(TimbrescopeError):
@@ -136,17 +138,28 @@ def level_db(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.floa
     """
     half = config.window_samples // 2
     padded = np.pad(samples, (half, half))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, config.window_samples)[:: config.hop_samples]
+    filters, window = _sparse_filters(config), _hann(config.window_samples)
     n_frames = config.n_frames(len(samples))
     power = np.empty((config.n_mels, n_frames), dtype=np.float32)
     for first in range(0, n_frames, _BLOCK_FRAMES):
         last = min(first + _BLOCK_FRAMES, n_frames)
-        stretch = padded[first * config.hop_samples : (last - 1) * config.hop_samples + config.window_samples]
-        spectrum = librosa.stft(
-            stretch, n_fft=config.window_samples, hop_length=config.hop_samples, window="hann", center=False
-        )
-        power[:, first:last] = mel_filters(config) @ (np.abs(spectrum) ** 2)
+        spectrum = scipy.fft.rfft(frames[first:last] * window, axis=1)  # complex64 (n, n_bins)
+        power[:, first:last] = filters @ (spectrum.real**2 + spectrum.imag**2).T  # (n_mels, n)
     levels = 10.0 * np.log10(np.maximum(power, POWER_FLOOR))
     return levels.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def _sparse_filters(config: MelConfig) -> Any:
+    """The filters without their zeros, which are nearly all: ten times as fast, and summed in one order."""
+    return scipy.sparse.csr_array(mel_filters(config))
+
+
+@functools.lru_cache(maxsize=4)
+def _hann(n_samples: int) -> NDArray[np.float32]:
+    window: NDArray[np.float32] = librosa.filters.get_window("hann", n_samples).astype(np.float32)
+    return window
 
 
 def scaled(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
