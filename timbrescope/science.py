@@ -267,11 +267,15 @@ def evaluate(
         list[str] | None,
         typer.Option(
             help="protocol, banks, similar, notes, phrases, recordings, or all (repeatable); default: what "
-            "--recipe and --bank name, or else protocol."
+            "--recipe, --dataset and --bank name, or else protocol."
         ),
     ] = None,
     recipe: Annotated[
         list[Path] | None, typer.Option(help="A recipe to make fresh clips of (repeatable).")
+    ] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(help="A finished data set to test on its validation part (repeatable)."),
     ] = None,
     sounds: Annotated[Path | None, typer.Option(help="Folder of banks and real recordings.")] = None,
     bank: Annotated[
@@ -297,15 +301,18 @@ def evaluate(
     from ml.synthesis.recipe import read_recipe
     from ml.synthesis.soundfonts import find_bank
 
-    named = (*(suite or ()), *(("recipes",) if recipe else ()), *(("banks",) if bank and not suite else ()))
+    named = list(suite or ())
+    named += ["recipes"] * bool(recipe) + ["datasets"] * bool(dataset)
+    named += ["banks"] * bool(bank and not suite)
     settings = EvaluationSettings(
         model=_model_folder(model),
-        suites=named or ("protocol",),
+        suites=tuple(named) or ("protocol",),
         n_clips=clips,
         seed=seed,
         sounds=sounds,
         banks=tuple(find_bank(name) for name in bank or ()),
         recipes=tuple(read_recipe(path) for path in recipe or ()),
+        datasets=tuple(dataset or ()),
         compared=tuple(_model_folder(name) for name in compare or ()),
         command=command_line(
             model,
@@ -315,6 +322,7 @@ def evaluate(
             sounds=sounds,
             banks=bank or (),
             recipes=recipe or (),
+            datasets=dataset or (),
             compare=compare or (),
             tried=notes,
         ),

@@ -7,11 +7,14 @@ decodes it. Every clip is heard as a recording that somebody sent would be (`ml.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import abc
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ml.classification import Classification, classify
+from ml.model import Model
 from ml.recording import Recording, load_recording
 from ml.synthesis.instantiate import ClipPlan
 from ml.synthesis.mix import render_clip
@@ -22,7 +25,7 @@ Measure = Literal["macro-F1", "top-1"]
 
 
 class Clip(Protocol):
-    """Sound that can be made, and what is known to play in it."""
+    """Something to be heard, and what is known to play in it."""
 
     @property
     def clip_id(self) -> str: ...
@@ -31,13 +34,27 @@ class Clip(Protocol):
         """Names of the instruments that are known to play."""
         ...
 
-    def recording(self, sample_rate_hz: int) -> Recording:
-        """Make the sound."""
+    def classifications(self, models: Sequence[Model]) -> tuple[Classification, ...]:
+        """What each model says of it."""
         ...
 
 
+class SoundClip(abc.ABC):
+    """A clip that is sound; made once, however many models hear it."""
+
+    @abc.abstractmethod
+    def recording(self, sample_rate_hz: int) -> Recording:
+        """Make the sound."""
+
+    def classifications(self, models: Sequence[Model]) -> tuple[Classification, ...]:
+        """What each model says of the sound."""
+        rates_hz = {model.sample_rate_hz for model in models}
+        recordings = {rate_hz: self.recording(rate_hz) for rate_hz in rates_hz}
+        return tuple(classify(model, recordings[model.sample_rate_hz]) for model in models)
+
+
 @dataclass(frozen=True)
-class PlannedClip:
+class PlannedClip(SoundClip):
     """A synthesised clip."""
 
     plan: ClipPlan
@@ -57,7 +74,7 @@ class PlannedClip:
 
 
 @dataclass(frozen=True)
-class FileClip:
+class FileClip(SoundClip):
     """A recording in a file."""
 
     clip_id: str

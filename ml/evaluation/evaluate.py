@@ -39,6 +39,8 @@ class EvaluationSettings:
         Folder of banks and real recordings (`ml.evaluation.sounds`).
     banks : tuple of Bank
     recipes : tuple of Recipe
+    datasets : tuple of str
+        Folders or URLs.
     compared : tuple of Path
         Folders of other models, which hear the same clips.
     command : str
@@ -54,6 +56,7 @@ class EvaluationSettings:
     sounds: Path | None = None
     banks: tuple[Bank, ...] = ()
     recipes: tuple[Recipe, ...] = ()
+    datasets: tuple[str, ...] = ()
     compared: tuple[Path, ...] = ()
     command: str = ""
     tried: str = ""
@@ -98,6 +101,7 @@ def evaluate(
         sounds=SoundsFolder(settings.sounds) if settings.sounds is not None else None,
         banks=settings.banks,
         recipes=settings.recipes,
+        datasets=settings.datasets,
     )
     planned, skipped = _plan(request, settings.suites)
     heard = hear(

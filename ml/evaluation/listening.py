@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ml.classification import Classification, classify
+from ml.classification import Classification
 from ml.evaluation.clips import Clip, ClipSet
 from ml.model import Model, load_model
 
@@ -115,7 +115,7 @@ def _answers(
     if n_jobs == 1:
         models = tuple(load_model(folder, device) for folder in model_folders)
         for clip in clips:
-            yield _listen(models, clip)
+            yield clip.classifications(models)
         return
     # spawn: a forked FluidSynth, BLAS or CUDA would share state with its parent
     pool = ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"), _calm_worker)
@@ -126,14 +126,8 @@ def _answers(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _listen(models: Sequence[Model], clip: Clip) -> tuple[Classification, ...]:
-    rates_hz = {model.sample_rate_hz for model in models}
-    recordings = {rate_hz: clip.recording(rate_hz) for rate_hz in rates_hz}
-    return tuple(classify(model, recordings[model.sample_rate_hz]) for model in models)
-
-
 def _listen_here(model_folders: tuple[Path, ...], device: str, clip: Clip) -> tuple[Classification, ...]:
-    return _listen([_loaded(folder, device) for folder in model_folders], clip)
+    return clip.classifications([_loaded(folder, device) for folder in model_folders])
 
 
 @functools.cache

@@ -83,6 +83,7 @@ def command_line(
     sounds: Path | None,
     banks: Sequence[str],
     recipes: Sequence[Path],
+    datasets: Sequence[str],
     compare: Sequence[str],
     tried: Path | None,
 ) -> str:
@@ -92,7 +93,7 @@ def command_line(
     ----------
     model : str
         As it was given; so are `compare`, `banks` and the paths.
-    suites, banks, recipes, compare : sequences
+    suites, banks, recipes, datasets, compare : sequences
     n_clips, seed : int
     sounds : Path or None
         An absolute path is written as ``SOUNDS``, since it means nothing on another machine.
@@ -107,6 +108,8 @@ def command_line(
         words += ["--suite", suite]
     for recipe in recipes:
         words += ["--recipe", _portable(str(recipe))]
+    for dataset in datasets:
+        words += ["--dataset", _portable(dataset)]
     if sounds is not None:
         words += ["--sounds", SOUNDS_PLACEHOLDER if sounds.is_absolute() else str(sounds)]
     for bank in banks:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.evaluation.clips import SoundClip
 from ml.recording import Recording, load_recording
 
 CLIP_S = 5.0
@@ -47,7 +48,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class NotesClip:
+class NotesClip(SoundClip):
     """A clip of `CLIP_S` seconds in which instruments play recorded notes from files below `folder`."""
 
     clip_id: str

@@ -32,6 +32,7 @@ class LabelScore:
     f1: Interval
     precision: float
     recall: float
+    calibration_error: float
     n_clips: int
 
 
@@ -83,13 +84,14 @@ def score(heard: Sequence[Heard], seed: int) -> ClipScores:
     rng = np.random.default_rng([seed, 0xB007])
     numbers = truth.sum(axis=1)
     exact = (truth == present).all(axis=1)
+    calibration = calibration_errors(truth, probabilities)
     return ClipScores(
         n_clips=len(truth),
         macro_f1=bootstrap(weighted_macro_f1(truth, present), len(truth), rng),
         micro_f1=bootstrap(weighted_f1(truth, present), len(truth), rng),
         exact=bootstrap(weighted_mean(exact), len(truth), rng),
         per_instrument={
-            label: _label_score(truth[:, index], present[:, index], rng)
+            label: _label_score(truth[:, index], present[:, index], float(calibration.per_label[index]), rng)
             for index, label in enumerate(heard[0].labels)
             if truth[:, index].any()
         },
@@ -97,20 +99,24 @@ def score(heard: Sequence[Heard], seed: int) -> ClipScores:
             int(number): _number_score(truth[numbers == number], present[numbers == number], rng)
             for number in np.unique(numbers)
         },
-        calibration=calibration_errors(truth, probabilities),
+        calibration=calibration,
         reliability=reliability_bins(truth, probabilities),
         confusion=confusion(truth, present),
     )
 
 
 def _label_score(
-    truth: NDArray[np.bool_], present: NDArray[np.bool_], rng: np.random.Generator
+    truth: NDArray[np.bool_],
+    present: NDArray[np.bool_],
+    calibration_error: float,
+    rng: np.random.Generator,
 ) -> LabelScore:
     hits, said, plays = int((truth & present).sum()), int(present.sum()), int(truth.sum())
     return LabelScore(
         f1=bootstrap(weighted_f1(truth, present), len(truth), rng),
         precision=hits / said if said else float("nan"),
         recall=hits / plays,
+        calibration_error=calibration_error,
         n_clips=plays,
     )
 

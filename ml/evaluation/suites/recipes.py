@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from ml.errors import InvalidRequestError
 from ml.evaluation.clips import ClipSet
 from ml.evaluation.listening import Heard
-from ml.evaluation.scores import ClipScores, score
+from ml.evaluation.scores import score
 from ml.evaluation.sections import Section
 from ml.evaluation.suites.fresh import fresh_clips, use_of
-from ml.evaluation.suites.scored import scored_pictures, scored_row, scored_text
+from ml.evaluation.suites.scored import ScoredSet, sets_section
 from ml.evaluation.suites.suite import Request
 from ml.synthesis.bank_check import check_banks
 from ml.synthesis.recipe import Recipe
@@ -32,29 +32,21 @@ class RecipesSuite:
 
     def section(self, request: Request, heard: Sequence[Heard]) -> Section:
         """All figures of each set."""
-        scored: dict[str, ClipScores] = {}
-        records, texts, pictures = {}, [], {}
-        for recipe, part in zip(self._fresh(request), heard, strict=True):
-            scores = scored[recipe.name] = score([part], request.seed)
-            group = {recipe.name: scores}
-            prefix = f"recipe-{recipe.name}"
-            records[recipe.name] = {
-                "recipe": recipe.model_dump(mode="json"),
-                "recipe_sha256": recipe.digest,
-                "banks": [use_of(bank, request.card) for bank in check_banks(recipe).values()],
-                "scores": scores,
-            }
-            texts.append(f"### {recipe.name}\n\n{recipe.description}\n\n{scored_text(prefix, group)}")
-            pictures.update(scored_pictures(prefix, group, request.card.labels, f"Recipe {recipe.name}"))
-        return Section(
-            name=self.name,
-            title="Fresh clips of recipes",
-            summary=tuple(scored_row(f"Fresh clips of {name}", scores) for name, scores in scored.items()),
-            record=records,
-            text="\n\n".join(texts),
-            pictures=pictures,
-            files={},
-        )
+        sets = [
+            ScoredSet(
+                name=recipe.name,
+                kind="Fresh clips of",
+                description=recipe.description,
+                record={
+                    "recipe": recipe.model_dump(mode="json"),
+                    "recipe_sha256": recipe.digest,
+                    "banks": [use_of(bank, request.card) for bank in check_banks(recipe).values()],
+                },
+                scores=score([part], request.seed),
+            )
+            for recipe, part in zip(self._fresh(request), heard, strict=True)
+        ]
+        return sets_section(self.name, "Fresh clips of recipes", sets, request.card.labels)
 
     def _fresh(self, request: Request) -> tuple[Recipe, ...]:
         return tuple(

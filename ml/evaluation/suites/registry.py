@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml.errors import InvalidRequestError
 from ml.evaluation.suites.banks import BanksSuite
+from ml.evaluation.suites.datasets import DatasetsSuite
 from ml.evaluation.suites.notes import NotesSuite
 from ml.evaluation.suites.phrases import PhrasesSuite
 from ml.evaluation.suites.protocol import ProtocolSuite
@@ -16,12 +17,14 @@ ALL = "all"
 SUITES: tuple[Suite, ...] = (
     ProtocolSuite(),
     RecipesSuite(),
+    DatasetsSuite(),
     BanksSuite(),
     SimilarSuite(),
     NotesSuite(),
     PhrasesSuite(),
     RecordingsSuite(),
 )
+NAMED = ("recipes", "datasets")  # what they test on is named one by one
 
 
 def suites_named(names: tuple[str, ...]) -> tuple[Suite, ...]:
@@ -30,7 +33,7 @@ def suites_named(names: tuple[str, ...]) -> tuple[Suite, ...]:
     Parameters
     ----------
     names : tuple of str
-        Names of suites; ``all`` among them means every one but ``recipes``, which asks for what is named.
+        Names of suites; ``all`` among them means every one but those of `NAMED`.
 
     Returns
     -------
@@ -49,7 +52,5 @@ def suites_named(names: tuple[str, ...]) -> tuple[Suite, ...]:
             extra={"unknown": unknown[0], "available": [*known, ALL]},
         )
     return tuple(
-        suite
-        for suite in SUITES
-        if suite.name in names or (ALL in names and not isinstance(suite, RecipesSuite))
+        suite for suite in SUITES if suite.name in names or (ALL in names and suite.name not in NAMED)
     )

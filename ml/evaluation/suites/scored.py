@@ -3,13 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ml.evaluation.charts import draw_bars, draw_by_number, draw_reliability
 from ml.evaluation.heat_maps import draw_confusion
 from ml.evaluation.markdown import number, picture, table, with_interval
 from ml.evaluation.scores import ClipScores
-from ml.evaluation.sections import SummaryRow, Target
+from ml.evaluation.sections import Section, SummaryRow, Target
 from ml.instruments import slug_of
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """A set with its figures.
+
+    Attributes
+    ----------
+    name : str
+    kind : str
+        What comes before the name where it stands alone, as in ``Fresh clips of``.
+    description : str
+        Markdown.
+    record : mapping
+        What the figures depend on.
+    scores : ClipScores
+    """
+
+    name: str
+    kind: str
+    description: str
+    record: Mapping[str, object]
+    scores: ClipScores
 
 
 def scored_row(set_name: str, scores: ClipScores, target: Target | None = None) -> SummaryRow:
@@ -118,7 +142,6 @@ def confusion_name(prefix: str, group: str, groups: Mapping[str, ClipScores]) ->
 
 
 def _instruments(group: str, scores: ClipScores) -> str:
-    errors = dict(zip(scores.per_instrument, scores.calibration.per_label.tolist(), strict=False))
     return table(
         (
             f"instrument{f', {group}' if group else ''}",
@@ -135,8 +158,41 @@ def _instruments(group: str, scores: ClipScores) -> str:
                 with_interval(scored.f1),
                 number(scored.precision),
                 number(scored.recall),
-                number(errors[name]),
+                number(scored.calibration_error),
             )
             for name, scored in scores.per_instrument.items()
         ],
+    )
+
+
+def sets_section(name: str, title: str, sets: Sequence[ScoredSet], labels: Sequence[str]) -> Section:
+    """A section of several sets, each with all its tables and pictures.
+
+    Parameters
+    ----------
+    name : str
+        The section's; begins the pictures' names.
+    title : str
+    sets : sequence of ScoredSet
+    labels : sequence of str
+        The model's.
+
+    Returns
+    -------
+    Section
+    """
+    texts = []
+    pictures: dict[str, bytes] = {}
+    for one in sets:
+        prefix, group = f"{name}-{slug_of(one.name)}", {one.name: one.scores}
+        texts.append(f"### {one.name}\n\n{one.description}\n\n{scored_text(prefix, group)}")
+        pictures |= scored_pictures(prefix, group, labels, one.name)
+    return Section(
+        name=name,
+        title=title,
+        summary=tuple(scored_row(f"{one.kind} {one.name}", one.scores) for one in sets),
+        record={one.name: {**one.record, "scores": one.scores} for one in sets},
+        text="\n\n".join(texts),
+        pictures=pictures,
+        files={},
     )

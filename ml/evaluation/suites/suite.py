@@ -36,6 +36,8 @@ class Request:
         Banks beside those of the folder.
     recipes : tuple of Recipe
         Recipes to test on; their own numbers of clips and seeds do not count.
+    datasets : tuple of str
+        Folders or URLs of data sets to test on.
     """
 
     card: ModelCard
@@ -44,6 +46,7 @@ class Request:
     sounds: SoundsFolder | None = None
     banks: tuple[Bank, ...] = ()
     recipes: tuple[Recipe, ...] = ()
+    datasets: tuple[str, ...] = ()
 
     def need_sounds(self, suite: str) -> SoundsFolder:
         """The folder of sounds.

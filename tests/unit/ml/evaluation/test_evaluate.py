@@ -169,10 +169,11 @@ def test_the_command_has_no_folders_of_this_machine() -> None:
         sounds=Path("/data/my sounds"),
         banks=["TimGM6mb"],
         recipes=[Path("recipes/full.yaml")],
+        datasets=["/data/recorded"],
         compare=["reference"],
         tried=Path("reports/tried.md"),
     )
     assert command == (
-        "timbrescope evaluate mine --suite banks --suite notes --recipe recipes/full.yaml --sounds SOUNDS "
-        "--bank TimGM6mb --compare reference --clips 50 --seed 7 --notes reports/tried.md"
+        "timbrescope evaluate mine --suite banks --suite notes --recipe recipes/full.yaml --dataset recorded "
+        "--sounds SOUNDS --bank TimGM6mb --compare reference --clips 50 --seed 7 --notes reports/tried.md"
     )

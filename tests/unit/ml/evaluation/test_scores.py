@@ -33,6 +33,7 @@ def test_the_figures_of_a_set_are_what_counting_gives() -> None:
     assert {number: one.exact.value for number, one in scores.by_number.items()} == {1: 0.5, 2: 0.5}
     assert scores.by_number[2].macro_f1.value == pytest.approx((1.0 + 2 / 3) / 2)
     assert scores.calibration.per_label[0] == pytest.approx(0.1)
+    assert scores.per_instrument["B"].calibration_error == scores.calibration.per_label[1]
     assert scores.confusion.added[2] == 0.25
 
 

@@ -18,7 +18,7 @@ from ml.evaluation.suites.phrases import PhrasesSuite
 from ml.evaluation.suites.protocol import ProtocolSuite
 from ml.evaluation.suites.recipes import RecipesSuite
 from ml.evaluation.suites.recordings import RecordingsSuite
-from ml.evaluation.suites.registry import SUITES, suites_named
+from ml.evaluation.suites.registry import NAMED, SUITES, suites_named
 from ml.evaluation.suites.similar import GROUPS, SimilarSuite
 from ml.evaluation.suites.suite import Request
 from ml.instruments import INSTRUMENTS, instruments_named
@@ -152,7 +152,7 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
 def test_suites_come_in_the_reports_order() -> None:
     assert [suite.name for suite in suites_named(("notes", "protocol"))] == ["protocol", "notes"]
     everything = [suite.name for suite in suites_named(("all",))]
-    assert everything == [suite.name for suite in SUITES if suite.name != "recipes"]
+    assert everything == [suite.name for suite in SUITES if suite.name not in NAMED]
     with pytest.raises(InvalidRequestError, match="There is no suite 'bank'; there are protocol"):
         suites_named(("bank",))
 
