@@ -109,9 +109,9 @@ def start_redis(folder: Path, *options: str) -> tuple[Process, str]:
     return process, f"unix://{path}"
 
 
-def start_worker(folder: Path, settings: Mapping[str, str]) -> Process:
+def start_worker(folder: Path, settings: Mapping[str, str], name: str = "worker") -> Process:
     """A worker; it may still be loading its models."""
-    return start("worker", [sys.executable, "-m", "worker.run"], folder, settings)
+    return start(name, [sys.executable, "-m", "worker.run"], folder, settings)
 
 
 def start_api(folder: Path, settings: Mapping[str, str]) -> tuple[Process, str]:
