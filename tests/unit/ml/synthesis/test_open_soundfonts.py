@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,7 @@ from ml.synthesis.midi_file import StemMessage, stem_messages
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ, SYNTH_GAIN, RenderOptions, load_fluidsynth, render_events
 from ml.synthesis.soundfonts import MissingSoundFontError, find_bank
+from tests.unit.ml.synthesis.banks_made import write_soundfont
 
 FLUID_R3 = find_bank("FluidR3_GM").path
 RECIPE = Recipe(name="open", seed=8, n_clips=6, clip_duration_s=1.0)
@@ -87,8 +87,7 @@ def test_threads_do_not_disturb_one_another() -> None:
 
 def test_only_so_many_files_stay_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_soundfonts, "MAX_IDLE_FILES", 2)
-    small = find_bank("TimGM6mb").path
-    copies = [Path(shutil.copy(small, tmp_path / f"{number}.sf2")) for number in range(3)]
+    copies = [write_soundfont(tmp_path / f"{number}.sf2") for number in range(3)]
     for path in copies:
         render_events([PIANO], path, 4_410)
     kept = [key[0] for key in open_soundfonts._idle]
@@ -97,7 +96,7 @@ def test_only_so_many_files_stay_open(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_file_that_is_replaced_is_opened_anew(tmp_path: Path) -> None:
     path = tmp_path / "bank.sf2"
-    shutil.copy(find_bank("TimGM6mb").path, path)
+    write_soundfont(path)
     messages = (StemMessage(0.0, bytes([0xC0, 0])), PIANO)
     before = render_events(messages, path, 4_410)
     path.unlink()
