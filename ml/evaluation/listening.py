@@ -6,6 +6,7 @@ What comes back is in the order of the clips, whatever the number of processes.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import multiprocessing
 import os
@@ -114,8 +115,9 @@ def _answers(
 ) -> Iterator[tuple[Classification, ...]]:
     if n_jobs == 1:
         models = tuple(load_model(folder, device) for folder in model_folders)
-        for clip in clips:
-            yield clip.classifications(models)
+        with _one_thread():
+            for clip in clips:
+                yield clip.classifications(models)
         return
     # spawn: a forked FluidSynth, BLAS or CUDA would share state with its parent
     pool = ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"), _calm_worker)
@@ -134,6 +136,17 @@ def _listen_here(model_folders: tuple[Path, ...], device: str, clip: Clip) -> tu
 def _loaded(folder: Path, device: str) -> Model:
     """A model, loaded once per process."""
     return load_model(folder, device)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute as a process of many does, so that figures do not depend on their number."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _calm_worker() -> None:
