@@ -15,9 +15,8 @@ import librosa
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.special import expit
 
-from ml.classification import listen
+from ml.classification import listen, window_probabilities
 from ml.melspec import MelConfig
 from ml.model import Model
 from ml.recording import Recording
@@ -64,8 +63,7 @@ def make_audible(
     probabilities = []
     for part in matched:
         heard = listen(model, part)
-        windows = np.where(heard.silent, 0.0, expit(heard.logits[:, label].astype(np.float64)))
-        probabilities.append(float(windows.max()))
+        probabilities.append(float(window_probabilities(model, heard)[:, label].max()))
     return AudibleEvidence(matched[0], matched[1], probabilities[0], probabilities[1])
 
 

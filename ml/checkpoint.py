@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ml.errors import InvalidRequestError, TimbrescopeError, UnknownModelError
+from ml.probabilities import Calibration
 
 WEIGHTS_NAME = "weights.safetensors"
 CARD_NAME = "model.json"
@@ -41,8 +42,8 @@ class SoundSource(BaseModel):
 class ModelCard(BaseModel):
     """What `model.json` says.
 
-    `labels` are in the order of the network's outputs; `thresholds` are the probabilities from which each
-    counts as present; `mel` is `ml.melspec.MelConfig`; `sha256` is that of the weights file. `dataset`,
+    `labels` are in the order of the network's outputs; `calibration` makes probabilities of them;
+    `thresholds` are the probabilities from which each counts as present; `mel` is `ml.melspec.MelConfig`; `sha256` is that of the weights file. `dataset`,
     `training` and `metrics` are plain records of how the model was made and how well it did on the validation
     part of its data set.
     """
@@ -55,6 +56,7 @@ class ModelCard(BaseModel):
     network: str
     labels: tuple[str, ...]
     thresholds: dict[str, float]
+    calibration: Calibration = Calibration()
     mel: dict[str, float | int]
     sha256: str
     dataset: dict[str, Any]
@@ -115,10 +117,14 @@ def read_card(folder: Path) -> ModelCard:
         ) from error
 
 
+def card_bytes(card: ModelCard) -> bytes:
+    """What `model.json` holds."""
+    return (json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def write_card(card: ModelCard, folder: Path) -> None:
     """Write `model.json`."""
-    text = json.dumps(card.model_dump(mode="json"), indent=1, ensure_ascii=False)
-    (folder / CARD_NAME).write_text(text + "\n", encoding="utf-8")
+    (folder / CARD_NAME).write_bytes(card_bytes(card))
 
 
 def list_cards(models_dir: Path) -> tuple[ModelCard, ...]:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from ml.errors import InvalidRequestError
 from ml.melspec import level_db
@@ -153,7 +152,7 @@ def judge(model: Model, heard: ListenedWindows, offset_s: float, threshold: floa
     -------
     Classification
     """
-    probabilities = np.where(heard.silent[:, None], 0.0, expit(heard.logits.astype(np.float64)))
+    probabilities = window_probabilities(model, heard)
     labels = model.card.labels
     overall = {
         label: InstrumentScore(
@@ -174,6 +173,23 @@ def judge(model: Model, heard: ListenedWindows, offset_s: float, threshold: floa
         for window, row in zip(heard.windows, probabilities, strict=True)
     )
     return Classification(tuple(sorted(overall.values(), key=lambda score: -score.probability)), timeline)
+
+
+def window_probabilities(model: Model, heard: ListenedWindows) -> NDArray[np.float64]:
+    """Probability of each label in each window, as the model's card calibrates it; 0 in silence.
+
+    Parameters
+    ----------
+    model : Model
+    heard : ListenedWindows
+
+    Returns
+    -------
+    ndarray of float64, shape (n_windows, n_labels)
+    """
+    of_windows = model.card.calibration.probabilities(heard.logits, model.card.labels)
+    probabilities: NDArray[np.float64] = np.where(heard.silent[:, None], 0.0, of_windows)
+    return probabilities
 
 
 def check_threshold(threshold: float | None) -> None:

@@ -43,13 +43,13 @@ def f1_scores(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> F1Score
     return F1Scores(macro, micro, per_label)
 
 
-def best_thresholds(truth: NDArray[np.bool_], probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+def best_thresholds(truth: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     """The probability from which each label is best counted as present.
 
     Parameters
     ----------
     truth : ndarray of bool, shape (n_clips, n_labels)
-    probabilities : ndarray of float32, shape (n_clips, n_labels)
+    probabilities : ndarray of float, shape (n_clips, n_labels)
 
     Returns
     -------

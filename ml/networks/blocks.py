@@ -33,21 +33,27 @@ class ToImage(nn.Module):
 
 
 class SoftmaxTimePool(nn.Module):
-    """Pool class evidence over time: ``s_c = sum_t a_ct z_ct`` with ``a_c = softmax_t(z_c)``.
+    """Pool class evidence over time: ``s_c = sum_t a_ct z_ct`` with ``a_c = softmax_t(z_c / temperature)``.
 
-    A soft maximum, so one bar of trumpet in a minute of piano is enough, while every frame keeps a share.
+    A soft maximum, so one bar of trumpet in a minute of piano is enough, while every frame keeps a share. The
+    higher the temperature, the more evenly frames with strong evidence share it.
     Input `(batch, classes, 1, n_steps)`, output `(batch, classes)`. While `hold_weights` is set the weights
     `a` are constants for the backward pass: then the pooling is linear in `z`, and relevance passes through
     it as ``R_ct = a_ct z_ct / s_c * R_c``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, temperature: float) -> None:
         super().__init__()
+        self.temperature = temperature
         self.hold_weights = False
+
+    def weights(self, z: Tensor) -> Tensor:
+        """The weights `a`, `(batch, classes, n_steps)`."""
+        return (z.flatten(2) / self.temperature).softmax(dim=-1)
 
     def forward(self, z: Tensor) -> Tensor:
         evidence = z.flatten(2)  # (batch, classes, n_steps)
-        weights = evidence.softmax(dim=-1)
+        weights = self.weights(z)
         if self.hold_weights:
             weights = weights.detach()
         return (weights * evidence).sum(dim=-1)

@@ -18,8 +18,10 @@ from ml.networks.blocks import SoftmaxTimePool
 STEM_CHANNELS = 16
 BLOCK_CHANNELS = (32, 64, 128)
 FEATURE_CHANNELS = 256
-HEIGHT_REDUCTION = 16  # stride of the stem times three poolings
+REDUCTION = 16  # stride of the stem times three poolings, in both directions
+FRAMES_PER_STEP = REDUCTION
 DROPOUT = 0.2
+POOL_TEMPERATURE = 2.0  # lets every moment at which an instrument plays speak for it, not the best one alone
 
 
 class DefaultNetwork(nn.Module):
@@ -40,14 +42,19 @@ class DefaultNetwork(nn.Module):
             layers[f"relu{index}"] = nn.ReLU()
             layers[f"pool{index}"] = nn.MaxPool2d(2)
             n_in = n_out
-        layers["conv5"] = nn.Conv2d(n_in, FEATURE_CHANNELS, kernel_size=(n_mels // HEIGHT_REDUCTION, 1))
+        layers["conv5"] = nn.Conv2d(n_in, FEATURE_CHANNELS, kernel_size=(n_mels // REDUCTION, 1))
         layers["norm5"] = nn.BatchNorm2d(FEATURE_CHANNELS)
         layers["relu5"] = nn.ReLU()
         self.features = nn.Sequential(layers)
         self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Conv2d(FEATURE_CHANNELS, n_labels, kernel_size=1)
-        self.pool = SoftmaxTimePool()
+        self.pool = SoftmaxTimePool(POOL_TEMPERATURE)
+
+    def evidence(self, x: Tensor) -> Tensor:
+        """One evidence curve per label, `(batch, n_labels, 1, n_frames // FRAMES_PER_STEP)`."""
+        curves: Tensor = self.head(self.dropout(self.features(x)))
+        return curves
 
     def forward(self, x: Tensor) -> Tensor:
-        logits: Tensor = self.pool(self.head(self.dropout(self.features(x))))
+        logits: Tensor = self.pool(self.evidence(x))
         return logits

@@ -20,6 +20,19 @@ FLAT_FEATURES = 67_712
 DROPOUT = 0.5
 
 
+def study_blocks() -> OrderedDict[str, nn.Module]:
+    """The study's four blocks by name: convolution, batch norm, ReLU, max pooling."""
+    layers: OrderedDict[str, nn.Module] = OrderedDict()
+    n_in = IMAGE_CHANNELS
+    for index, n_out in enumerate(CONVOLUTION_CHANNELS, start=1):
+        layers[f"conv{index}"] = nn.Conv2d(n_in, n_out, kernel_size=3)
+        layers[f"norm{index}"] = nn.BatchNorm2d(n_out)
+        layers[f"relu{index}"] = nn.ReLU()
+        layers[f"pool{index}"] = nn.MaxPool2d(2)
+        n_in = n_out
+    return layers
+
+
 class ReferenceNetwork(nn.Module):
     """Log-mel `(batch, 1, n_mels, n_frames)`, scaled to 0..1, to logits `(batch, n_labels)`."""
 
@@ -29,15 +42,7 @@ class ReferenceNetwork(nn.Module):
         super().__init__()
         del n_mels  # any spectrogram is resized to the same image
         self.to_image = ToImage(IMAGE_SIZE, IMAGE_CHANNELS)
-        layers: OrderedDict[str, nn.Module] = OrderedDict()
-        n_in = IMAGE_CHANNELS
-        for index, n_out in enumerate(CONVOLUTION_CHANNELS, start=1):
-            layers[f"conv{index}"] = nn.Conv2d(n_in, n_out, kernel_size=3)
-            layers[f"norm{index}"] = nn.BatchNorm2d(n_out)
-            layers[f"relu{index}"] = nn.ReLU()
-            layers[f"pool{index}"] = nn.MaxPool2d(2)
-            n_in = n_out
-        self.features = nn.Sequential(layers)
+        self.features = nn.Sequential(study_blocks())
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(DROPOUT)
         self.head = nn.Linear(FLAT_FEATURES, n_labels)

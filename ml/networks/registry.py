@@ -5,12 +5,14 @@ from __future__ import annotations
 from ml.errors import InvalidRequestError
 from ml.networks.default import DefaultNetwork
 from ml.networks.reference import ReferenceNetwork
+from ml.networks.reference_deep import DeepReferenceNetwork
 
-Network = DefaultNetwork | ReferenceNetwork
+Network = DefaultNetwork | ReferenceNetwork | DeepReferenceNetwork
 
-NETWORKS: dict[str, type[DefaultNetwork] | type[ReferenceNetwork]] = {
+NETWORKS: dict[str, type[DefaultNetwork] | type[ReferenceNetwork] | type[DeepReferenceNetwork]] = {
     "default": DefaultNetwork,
     "reference": ReferenceNetwork,
+    "reference-deep": DeepReferenceNetwork,
 }
 
 

@@ -241,7 +241,7 @@ def _carry_up(step: Step, relevance: Tensor) -> Tensor:
     """Relevance of what entered a layer above the concepts, for all labels: `(n_labels, ...)`."""
     a, module = step.entering, step.module
     if isinstance(module, SoftmaxTimePool):
-        contributions = a.flatten(2).softmax(dim=-1) * a.flatten(2)  # (1, classes, steps)
+        contributions = module.weights(a) * a.flatten(2)  # (1, classes, steps)
         pooled = contributions.sum(dim=-1, keepdim=True)
         return (contributions / _stabilized(pooled) * relevance[..., None]).unsqueeze(2)
     if isinstance(module, nn.Linear):

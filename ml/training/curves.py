@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -12,14 +12,17 @@ from matplotlib.ticker import MaxNLocator
 from ml.training.state import EpochRecord
 
 
-def draw_curves(epochs: Sequence[EpochRecord], path: Path) -> None:
+def curves_png(epochs: Sequence[EpochRecord]) -> bytes:
     """Draw loss and macro-F1 against the epoch.
 
     Parameters
     ----------
     epochs : sequence of EpochRecord
-    path : Path
-        The PNG to write.
+
+    Returns
+    -------
+    bytes
+        A PNG.
     """
     numbers = [record.epoch for record in epochs]
     figure = Figure(figsize=(9.0, 3.6), layout="constrained")
@@ -30,7 +33,7 @@ def draw_curves(epochs: Sequence[EpochRecord], path: Path) -> None:
     loss_axes.plot(
         numbers, [record.validation_loss for record in epochs], marker="s", markersize=3, label="validation"
     )
-    loss_axes.set(xlabel="epoch", ylabel="loss (weighted cross-entropy)", title="Loss", yscale="log")
+    loss_axes.set(xlabel="epoch", ylabel="loss (cross-entropy)", title="Loss", yscale="log")
     loss_axes.legend()
     f1_axes.plot(numbers, [record.macro_f1 for record in epochs], marker="s", markersize=3, color="tab:green")
     f1_axes.set(
@@ -40,4 +43,6 @@ def draw_curves(epochs: Sequence[EpochRecord], path: Path) -> None:
         axes.grid(alpha=0.3)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     FigureCanvasAgg(figure)
-    figure.savefig(path)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()

@@ -1,26 +1,27 @@
-"""The state of a training run between epochs, so that it can be interrupted and resumed.
+"""The state of a training run, so that it can stop at any step and go on exactly, on another machine too.
 
-Stored in `<model folder>/training/` as safetensors (weights, Adam's moments) and JSON (epochs done); both are
-removed when the run is complete. Randomness needs no state: every epoch is seeded by (seed, epoch).
+Stored beside the model to be, in `training/`: weights and Adam's moments as safetensors, named after the
+epoch and step they follow, the best epoch's weights, and `state.json`, which is written last and names the
+tensors it belongs to. All are removed when the run is complete. Randomness needs no state: every step is
+seeded by (seed, epoch, step).
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from ml.checkpoint import CARD_NAME
-from ml.dataset.shards import write_whole
-from ml.errors import InvalidRequestError, StorageError
+from ml.dataset.storage import Storage
+from ml.errors import InvalidRequestError
 
-READABLE = 0o644
+STATE_FOLDER = "training"
+STATE_NAME = f"{STATE_FOLDER}/state.json"
+BEST_NAME = f"{STATE_FOLDER}/best.safetensors"
 
 
 class ModelConflictError(InvalidRequestError):
@@ -44,55 +45,40 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class Underway:
+    """An epoch that is not finished: steps done, the sum of their losses, seconds spent."""
+
+    steps: int = 0
+    loss_sum: float = 0.0
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True)
 class TrainingState:
     """Where a run stands."""
 
     fingerprint: str
-    epochs: tuple[EpochRecord, ...]
+    epochs: tuple[EpochRecord, ...] = ()
+    underway: Underway = Underway()
 
     @property
     def best(self) -> EpochRecord:
         """The epoch with the highest macro-F1, the lowest validation loss deciding between equals."""
         return max(self.epochs, key=lambda record: (record.macro_f1, -record.validation_loss))
 
+    @property
+    def tensors_name(self) -> str:
+        """The file that holds this state's tensors."""
+        return f"{STATE_FOLDER}/epoch-{len(self.epochs):04d}-step-{self.underway.steps:06d}.safetensors"
 
-def state_folder(model_folder: Path) -> Path:
-    """Where a run keeps what it needs to be resumed."""
-    return model_folder / "training"
 
-
-def save_state(
-    state: TrainingState, network: nn.Module, optimizer: torch.optim.Adam, model_folder: Path
-) -> None:
-    """Save a run after an epoch; the best epoch's weights are kept beside the last one's.
+def claim(storage: Storage, fingerprint: str, *, overwrite: bool) -> TrainingState:
+    """Make a model's place ready for a run.
 
     Parameters
     ----------
-    state : TrainingState
-        With the epoch just finished as its last.
-    network : nn.Module
-    optimizer : torch.optim.Adam
-    model_folder : Path
-    """
-    folder = state_folder(model_folder)
-    weights = plain_weights(network)
-    if state.best is state.epochs[-1]:
-        save_weights(weights, folder / "best.safetensors")
-    epoch = state.epochs[-1].epoch
-    save_weights(weights | _optimizer_tensors(optimizer), folder / f"epoch-{epoch:04d}.safetensors")
-    write_whole(folder / "state.json", json.dumps(asdict(state)).encode())
-    for old in folder.glob("epoch-*.safetensors"):
-        if old.name != f"epoch-{epoch:04d}.safetensors":
-            old.unlink()
-
-
-def claim_folder(model_folder: Path, fingerprint: str, *, overwrite: bool) -> TrainingState:
-    """Make a model folder ready for a run.
-
-    Parameters
-    ----------
-    model_folder : Path
-        Made when missing.
+    storage : Storage
+        Where the model will lie.
     fingerprint : str
         Of the run's configuration and data.
     overwrite : bool
@@ -106,47 +92,79 @@ def claim_folder(model_folder: Path, fingerprint: str, *, overwrite: bool) -> Tr
     Raises
     ------
     ModelConflictError
-        When the folder holds a finished model or an unfinished run of another configuration.
+        When a finished model or an unfinished run of another configuration lies there.
     StorageError
-        When the folder cannot be made.
     """
-    path = state_folder(model_folder) / "state.json"
-    if path.is_file():
-        fields = json.loads(path.read_text(encoding="utf-8"))
-        if fields["fingerprint"] == fingerprint:
-            return TrainingState(fingerprint, tuple(EpochRecord(**record) for record in fields["epochs"]))
+    state = read_state(storage)
+    if state is not None:
+        if state.fingerprint == fingerprint:
+            return state
         if not overwrite:
             raise ModelConflictError(
-                f"{model_folder} holds an unfinished run of another configuration or data set ("
-                f"{len(fields['epochs'])} epochs); choose another folder, or overwrite it."
+                f"{storage} holds an unfinished run of another configuration or data set ("
+                f"{len(state.epochs)} epochs); choose another folder, or overwrite it."
             )
-    elif (model_folder / CARD_NAME).is_file() and not overwrite:
+        discard(storage)
+    elif storage.exists(CARD_NAME) and not overwrite:
         raise ModelConflictError(
-            f"{model_folder} already holds a finished model; choose another folder, or overwrite it."
+            f"{storage} already holds a finished model; choose another folder, or overwrite it."
         )
-    try:
-        state_folder(model_folder).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"The folder {model_folder} cannot be made: {error.strerror}.") from error
-    return TrainingState(fingerprint, ())
+    return TrainingState(fingerprint)
+
+
+def read_state(storage: Storage) -> TrainingState | None:
+    """The state of the unfinished run that lies there; None where there is none."""
+    if not storage.exists(STATE_NAME):
+        return None
+    fields = json.loads(storage.read(STATE_NAME))
+    return TrainingState(
+        fields["fingerprint"],
+        tuple(EpochRecord(**record) for record in fields["epochs"]),
+        Underway(**fields["underway"]),
+    )
+
+
+def save_state(
+    state: TrainingState, trained: nn.Module, optimizer: torch.optim.Optimizer, storage: Storage
+) -> None:
+    """Save a run between two steps; at the end of its best epoch, that epoch's weights as well.
+
+    Parameters
+    ----------
+    state : TrainingState
+    trained : nn.Module
+        The network, and what is trained beside it.
+    optimizer : torch.optim.Optimizer
+        One of Adam's kind.
+    storage : Storage
+    """
+    before = read_state(storage)
+    weights = plain_weights(trained)
+    if state.underway.steps == 0 and state.epochs and state.best is state.epochs[-1]:
+        storage.write_whole(BEST_NAME, save(weights))
+    storage.write_whole(state.tensors_name, save(weights | _moments(optimizer)))
+    storage.write_whole(STATE_NAME, json.dumps(asdict(state)).encode())
+    if before is not None and before.tensors_name != state.tensors_name:
+        storage.remove(before.tensors_name)
 
 
 def restore(
-    state: TrainingState, network: nn.Module, optimizer: torch.optim.Adam, model_folder: Path
+    state: TrainingState, trained: nn.Module, optimizer: torch.optim.Optimizer, storage: Storage
 ) -> None:
     """Put a saved run's weights and moments back.
 
     Parameters
     ----------
     state : TrainingState
-        As `claim_folder` read it.
-    network : nn.Module
-    optimizer : torch.optim.Adam
+        As `claim` read it.
+    trained : nn.Module
+        The network, and what is trained beside it.
+    optimizer : torch.optim.Optimizer
         Both are changed in place.
-    model_folder : Path
+    storage : Storage
     """
-    tensors = load_file(state_folder(model_folder) / f"epoch-{state.epochs[-1].epoch:04d}.safetensors")
-    network.load_state_dict(
+    tensors = load(storage.read(state.tensors_name))
+    trained.load_state_dict(
         {name: value for name, value in tensors.items() if not name.startswith("optimizer/")}
     )
     moments = optimizer.state_dict()
@@ -158,9 +176,9 @@ def restore(
     optimizer.load_state_dict(moments)
 
 
-def best_weights(model_folder: Path) -> dict[str, Tensor]:
+def best_weights(storage: Storage) -> dict[str, Tensor]:
     """Weights of the best epoch so far."""
-    return load_file(state_folder(model_folder) / "best.safetensors")
+    return load(storage.read(BEST_NAME))
 
 
 def plain_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -168,23 +186,15 @@ def plain_weights(network: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
 
 
-def discard_state(model_folder: Path) -> None:
+def discard(storage: Storage) -> None:
     """Remove what only resuming needs."""
-    shutil.rmtree(state_folder(model_folder), ignore_errors=True)
+    storage.remove(STATE_NAME)  # first: without it the rest belongs to nothing
+    storage.child(STATE_FOLDER).remove_all()
 
 
-def _optimizer_tensors(optimizer: torch.optim.Adam) -> dict[str, Tensor]:
-    moments = optimizer.state_dict()["state"]
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     return {
         f"optimizer/{index}/{key}": value.detach().cpu().contiguous()
-        for index, entry in moments.items()
+        for index, entry in optimizer.state_dict()["state"].items()
         for key, value in entry.items()
     }
-
-
-def save_weights(tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Write a safetensors file whole or not at all, readable by every user as other files are."""
-    partial = path.with_suffix(".partial")
-    save_file(dict(tensors), partial)
-    partial.chmod(READABLE)  # safetensors keeps its files to their owner
-    partial.replace(path)

@@ -70,7 +70,7 @@ def _through(name: str, module: nn.Module, a: Tensor, relevance: Tensor) -> Tens
         return relevance.reshape(a.shape)
     if isinstance(module, SoftmaxTimePool):
         z = a.flatten(2)
-        contributions = torch.softmax(z, -1) * z  # (n, classes, steps)
+        contributions = torch.softmax(z / module.temperature, -1) * z  # (n, classes, steps)
         pooled = contributions.sum(-1, keepdim=True)
         return (contributions / stabilized(pooled) * relevance[..., None]).reshape(a.shape)
     if isinstance(module, nn.MaxPool2d):

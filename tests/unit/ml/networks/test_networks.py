@@ -40,6 +40,16 @@ def test_reference_has_the_studys_layers() -> None:
     assert n_parameters(network) == 855_948
 
 
+def test_reference_deep_is_the_study_and_two_more_convolutions() -> None:
+    deep, study = build_network("reference-deep", 12, 128), build_network("reference", 12, 128)
+    assert sum(p.numel() for p in deep.parameters()) == 893_580
+    shared = study.features.state_dict()
+    assert all(deep.features.state_dict()[name].shape == shared[name].shape for name in shared)
+    assert [n for n, m in deep.features.named_children() if isinstance(m, nn.Conv2d)] == [
+        f"conv{index}" for index in range(1, 7)
+    ]
+
+
 def test_reference_sees_a_square_image_of_equal_channels() -> None:
     network = build_network("reference", 12, 128)
     assert isinstance(network, ReferenceNetwork)
@@ -56,7 +66,7 @@ def test_default_is_small_and_takes_any_length() -> None:
         assert network(torch.rand(1, 1, 128, n_frames)).shape == (1, 12)
 
 
-@pytest.mark.parametrize("name", ["default", "reference"])
+@pytest.mark.parametrize("name", ["default", "reference", "reference-deep"])
 def test_the_frozen_copy_computes_the_same_without_batch_norms(name: str) -> None:
     network = trained_looking(name)
     before = {key: value.clone() for key, value in network.state_dict().items()}
@@ -76,16 +86,24 @@ def test_a_batch_norm_that_cannot_be_folded_is_refused() -> None:
 
 def test_pooling_lies_between_mean_and_maximum() -> None:
     z = torch.randn(3, 5, 1, 40)
-    pooled = SoftmaxTimePool()(z)
+    pooled = SoftmaxTimePool(1.0)(z)
     assert (pooled <= z.amax(dim=(2, 3)) + 1e-6).all()
     assert (pooled >= z.mean(dim=(2, 3)) - 1e-6).all()
     constant = torch.full((1, 2, 1, 7), 1.5)
-    torch.testing.assert_close(SoftmaxTimePool()(constant), torch.full((1, 2), 1.5))
+    torch.testing.assert_close(SoftmaxTimePool(2.0)(constant), torch.full((1, 2), 1.5))
+
+
+def test_a_higher_temperature_shares_more_evenly() -> None:
+    z = torch.tensor([[[[4.0, 2.0, -4.0]]]])
+    for temperature in (1.0, 2.0):
+        weights = SoftmaxTimePool(temperature).weights(z)[0, 0]
+        torch.testing.assert_close(weights, (z[0, 0, 0] / temperature).softmax(dim=0))
+    assert SoftmaxTimePool(2.0)(z) < SoftmaxTimePool(1.0)(z)
 
 
 def test_held_weights_are_constants_for_the_gradient() -> None:
     z = torch.randn(1, 2, 1, 9, requires_grad=True)
-    pool = SoftmaxTimePool()
+    pool = SoftmaxTimePool(1.0)
     pool.hold_weights = True
     (gradient,) = torch.autograd.grad(pool(z).sum(), z)
     torch.testing.assert_close(gradient, z.softmax(dim=-1))
@@ -94,4 +112,4 @@ def test_held_weights_are_constants_for_the_gradient() -> None:
 def test_unknown_networks_are_named() -> None:
     with pytest.raises(UnknownNetworkError, match="transformer") as caught:
         build_network("transformer", 12, 128)
-    assert caught.value.extra["available"] == ["default", "reference"]
+    assert caught.value.extra["available"] == ["default", "reference", "reference-deep"]

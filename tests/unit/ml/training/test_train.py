@@ -14,14 +14,16 @@ from ml.dataset.build import build_dataset
 from ml.dataset.manifest import InvalidDatasetError
 from ml.dataset.reader import SplitReader
 from ml.dataset.shards import ShardContent
+from ml.dataset.storage import open_storage
 from ml.errors import InvalidRequestError, StorageError, UnknownModelError
 from ml.melspec import MelConfig, scaled
 from ml.model import load_model
-from ml.networks.registry import UnknownNetworkError
 from ml.synthesis.melodies.settings import RandomMelody
 from ml.synthesis.recipe import Recipe
-from ml.training.augment import mix_pairs, scaled_batch
-from ml.training.config import TrainingConfig
+from ml.training.config import TrainingConfig, parse_config, read_config
+from ml.training.mixing import mix_pairs
+from ml.training.run import open_run
+from ml.training.scaling import scaled_batch
 from ml.training.state import EpochRecord, ModelConflictError
 from ml.training.train import train
 
@@ -135,11 +137,9 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_made(dataset: Path
         train(dataset, folder, CONFIG, model_id="My Model", device="cpu")
     with pytest.raises(InvalidDatasetError):
         train(tmp_path, folder, CONFIG, model_id="x", device="cpu")
-    with pytest.raises(UnknownNetworkError):
-        train(dataset, folder, TrainingConfig(network="nope"), model_id="x", device="cpu")
     assert not folder.exists()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="cannot be made"):
+    with pytest.raises(StorageError, match="cannot be written"):
         train(dataset, tmp_path / "file" / "model", CONFIG, model_id="x", device="cpu")
 
 
@@ -166,11 +166,86 @@ def test_a_damaged_checkpoint_is_refused(trained: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"n_epochs": 0}, {"batch_size": 0}, {"mix_probability": 1.5}, {"learning_rate": 0.0}]
+    ("wrong", "named"),
+    [
+        ({"n_epochs": 0}, "n_epochs"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"mix_probability": 1.5}, "mix_probability"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"network": "nope"}, "network"),
+        ({"epochs": 3}, "epochs"),
+        ({"augment": True}, "augment need remix"),
+        ({"remix": True, "mix_probability": 0.5}, "cannot both"),
+        ({"remix": True, "sounding_weight": 1.0, "network": "reference"}, "reference gives none"),
+        ({"number_weights": [0.0]}, "number_weights"),
+    ],
 )
-def test_senseless_configurations_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InvalidRequestError):
-        TrainingConfig(**wrong)  # type: ignore[arg-type]
+def test_senseless_configurations_are_refused_by_name(wrong: dict[str, object], named: str) -> None:
+    with pytest.raises(InvalidRequestError, match=named):
+        parse_config(wrong)
+
+
+def test_a_configuration_file_is_read_and_overridden(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("network: reference\nn_epochs: 3\n")
+    config = read_config(path, {"n_epochs": 5})
+    assert (config.network, config.n_epochs) == ("reference", 5)
+    path.write_text("- 3")
+    with pytest.raises(InvalidRequestError, match="not a mapping"):
+        read_config(path, {})
+    with pytest.raises(InvalidRequestError, match="cannot be read"):
+        read_config(tmp_path / "none.yaml", {})
+
+
+REMIXED = TrainingConfig(
+    n_epochs=2,
+    batch_size=8,
+    remix=True,
+    augment=True,
+    examples_per_epoch=20,
+    crop_s=0.75,
+    sounding_weight=0.5,
+    ownership_weight=1.0,
+    seed=3,
+)
+
+
+def test_a_run_in_pieces_ends_with_the_weights_of_a_run_in_one_go(dataset: Path, tmp_path: Path) -> None:
+    whole = train(dataset, tmp_path / "whole", REMIXED, model_id="x", device="cpu")
+    n_pieces = 0
+    while True:  # every piece is a new run, as on another worker, and is over after one step
+        run = open_run(dataset, open_storage(tmp_path / "pieces"), REMIXED, model_id="x", device="cpu")
+        n_pieces += 1
+        if run.advance(0.0):
+            break
+    pieces = run.finish()
+    assert n_pieces == 6  # three steps in each of two epochs
+    assert pieces.sha256 == whole.sha256
+    assert pieces.calibration == whole.calibration
+    assert [name for name in open_storage(tmp_path / "pieces").list() if "training" in name] == []
+
+
+def test_a_run_that_is_stopped_early_keeps_its_best_epoch(dataset: Path, tmp_path: Path) -> None:
+    run = open_run(dataset, open_storage(tmp_path), REMIXED, model_id="x", device="cpu")
+    with pytest.raises(InvalidRequestError, match="before its first epoch"):
+        run.finish()
+    while not run.epochs:
+        run.advance(0.0)
+    card = run.finish()
+    assert card.training["epochs_done"] == 1 < card.training["n_epochs"]
+    assert load_model(tmp_path).card == card
+
+
+def test_what_a_remixed_run_needs_is_checked_first(dataset: Path, tmp_path: Path) -> None:
+    unknown = REMIXED.model_copy(update={"left_out_soundfonts": ("Nowhere",)})
+    with pytest.raises(InvalidDatasetError, match="Nowhere"):
+        train(dataset, tmp_path, unknown, model_id="x", device="cpu")
+    everything = REMIXED.model_copy(update={"left_out_soundfonts": ("FluidR3_GM",)})
+    with pytest.raises(InvalidDatasetError, match="nothing is left to train on"):
+        train(dataset, tmp_path, everything, model_id="x", device="cpu")
+    plain = TrainingConfig(left_out_soundfonts=("FluidR3_GM",))
+    with pytest.raises(InvalidDatasetError, match="needs remix"):
+        train(dataset, tmp_path, plain, model_id="x", device="cpu")
 
 
 def test_mixing_adds_powers_and_unites_labels() -> None:
