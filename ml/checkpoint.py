@@ -43,9 +43,9 @@ class ModelCard(BaseModel):
     """What `model.json` says.
 
     `labels` are in the order of the network's outputs; `calibration` makes probabilities of them;
-    `thresholds` are the probabilities from which each counts as present; `mel` is `ml.melspec.MelConfig`; `sha256` is that of the weights file. `dataset`,
-    `training` and `metrics` are plain records of how the model was made and how well it did on the validation
-    part of its data set.
+    `thresholds` are the probabilities from which each counts as present; `mel` is `ml.melspec.MelConfig`;
+    `sha256` is that of the weights file. `dataset`, `training` and `metrics` are plain records of how the
+    model was made and how well it did on the validation part of its data set.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
