@@ -88,7 +88,7 @@ def draw_by_number(series: Mapping[str, Mapping[int, Interval]], title: str) -> 
         means = np.array([interval.value for interval in values.values()])
         low = np.array([interval.low for interval in values.values()])
         high = np.array([interval.high for interval in values.values()])
-        lowest = min(lowest, float(np.nanmin(low)))
+        lowest = min(lowest, float(np.nanmin(low, initial=1.0)))
         whiskers = np.maximum(np.stack([means - low, high - means]), 0.0)
         colour = COLOURS[index % len(COLOURS)]
         axes.errorbar(numbers, means, yerr=whiskers, fmt="o-", color=colour, capsize=3, label=name)
