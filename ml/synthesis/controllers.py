@@ -14,18 +14,20 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ml.synthesis.plan import ControllerCurve, Note, on_tick
 from ml.synthesis.sections import (
     Probability,
-    RangeNotNegative,
+    RangeOfPositiveSeconds,
+    RangeOfSeconds,
     RangeOfVelocities,
     RangePositive,
     Section,
 )
 
 STEP_S = 0.02
+MAX_RATE_HZ = 12.0  # four steps a wave
 BEND_REACH_SEMITONES = 2.0
 _BEND_STEPS = 8_192
 _FULL_EXPRESSION = 127
@@ -38,7 +40,7 @@ class Vibrato(Section):
 
     probability: Probability = 0.5
     depth: RangeOfVelocities = (20, 100)
-    delay_s: RangeNotNegative = (0.1, 0.4)
+    delay_s: RangeOfSeconds = (0.1, 0.4)
 
 
 class Expression(Section):
@@ -54,16 +56,22 @@ class Scoop(Section):
 
     probability: Probability = 0.3
     depth_semitones: RangePositive = (0.3, 1.5)
-    duration_s: RangePositive = (0.05, 0.2)
+    duration_s: RangeOfPositiveSeconds = (0.05, 0.2)
+
+
+def _can_be_sampled(value: tuple[float, float]) -> tuple[float, float]:
+    if value[1] > MAX_RATE_HZ:
+        raise ValueError(f"{value[1]} Hz is faster than {MAX_RATE_HZ} Hz")
+    return value
 
 
 class BendVibrato(Section):
     """A vibrato by pitch bend: rate, depth either way, delay from each note's start."""
 
     probability: Probability = 0.3
-    rate_hz: RangePositive = (4.0, 7.0)
+    rate_hz: Annotated[RangePositive, AfterValidator(_can_be_sampled)] = (4.0, 7.0)
     depth_semitones: RangePositive = (0.1, 0.5)
-    delay_s: RangeNotNegative = (0.1, 0.4)
+    delay_s: RangeOfSeconds = (0.1, 0.4)
 
 
 class Controllers(Section):

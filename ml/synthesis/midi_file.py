@@ -77,7 +77,7 @@ def clip_midi(plan: ClipPlan) -> bytes:
     bytes
         The file: a tempo track, then one named track per stem.
     """
-    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
+    file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT, charset="utf-8")
     file.tracks.append(mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=TEMPO_US_PER_BEAT, time=0)]))
     for channel, stem in zip(MELODIC_CHANNELS, plan.stems, strict=False):
         track = mido.MidiTrack([mido.MetaMessage("track_name", name=stem.instrument, time=0)])

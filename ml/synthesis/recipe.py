@@ -33,13 +33,14 @@ from ml.synthesis.plan import SPLITS
 from ml.synthesis.sections import (
     Count,
     Probability,
-    Range,
+    RangeOfDecibels,
     RangeOfPitches,
     Section,
     field_name,
 )
 
 MAX_STEMS = 15  # the melodic channels of a MIDI port
+MAX_CHARACTERS = 1_000_000
 DEFAULT_COUNTS = (1, 2, 3, 4)
 
 
@@ -95,7 +96,7 @@ class Recipe(Section):
     combinations: Combinations = UniformCombinations()
     instruments_per_clip: Annotated[InstrumentCounts, Field(validate_default=True)] = DEFAULT_COUNTS
     melody: Melodies = RandomMelody()
-    level_db: Range = (-3.0, 3.0)
+    level_db: RangeOfDecibels = (-3.0, 3.0)
     soundfont_per: Literal["clip", "stem"] = "clip"
     soundfonts: Annotated[SoundFonts, Field(validate_default=True)] = ("FluidR3_GM",)
     reverb_probability: Probability = 0.5
@@ -174,6 +175,16 @@ class Recipe(Section):
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without aliases, by which a few lines could stand for more than any memory holds."""
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark
+            raise yaml.YAMLError(f"an alias in line {mark.line + 1}; aliases are not taken")
+        return super().compose_node(parent, index)
+
+
 def _names(instruments: tuple[str | CustomInstrument, ...]) -> tuple[str, ...]:
     return tuple(entry if isinstance(entry, str) else entry.name for entry in instruments)
 
@@ -204,10 +215,14 @@ def parse_recipe(text: str) -> Recipe:
     InvalidRecipeError
         When the text is not YAML or a field is missing, unknown or out of range; all faults are named.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise InvalidRecipeError(f"The recipe has {len(text)} characters; the limit is {MAX_CHARACTERS}.")
     try:
-        fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        fields = yaml.load(text, _PlainLoader)
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that is none
         raise InvalidRecipeError(f"The recipe is not YAML: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise InvalidRecipeError("The recipe is not YAML: it is nested too deeply.") from error
     if not isinstance(fields, dict):
         raise InvalidRecipeError("The recipe is not a mapping of fields.")
     try:

@@ -31,9 +31,10 @@ def _ordered_integers(value: tuple[int, int]) -> tuple[int, int]:
     return value
 
 
-Finite = Annotated[float, Field(allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
-Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+Decibels = Annotated[float, Field(ge=-120.0, le=120.0)]
+Seconds = Annotated[float, Field(ge=0.0, le=600.0)]
+PositiveSeconds = Annotated[float, Field(gt=0.0, le=600.0)]
+Positive = Annotated[float, Field(gt=0.0, le=1e6)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Share = Annotated[float, Field(gt=0.0, le=1.0)]
 Weight = Annotated[float, Field(gt=0.0, le=1e9)]
@@ -41,8 +42,9 @@ Pitch = Annotated[int, Field(ge=0, le=127)]
 Velocity = Annotated[int, Field(ge=1, le=127)]
 Count = Annotated[int, Field(ge=1, le=128)]
 
-Range = Annotated[tuple[Finite, Finite], AfterValidator(ordered)]
-RangeNotNegative = Annotated[tuple[NotNegative, NotNegative], AfterValidator(ordered)]
+RangeOfDecibels = Annotated[tuple[Decibels, Decibels], AfterValidator(ordered)]
+RangeOfSeconds = Annotated[tuple[Seconds, Seconds], AfterValidator(ordered)]
+RangeOfPositiveSeconds = Annotated[tuple[PositiveSeconds, PositiveSeconds], AfterValidator(ordered)]
 RangePositive = Annotated[tuple[Positive, Positive], AfterValidator(ordered)]
 RangeOfShares = Annotated[tuple[Share, Share], AfterValidator(ordered)]
 RangeOfPitches = Annotated[tuple[Pitch, Pitch], AfterValidator(_ordered_integers)]

@@ -10,7 +10,14 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from ml.synthesis.sections import Probability, Range, RangePositive, Section, ordered
+from ml.synthesis.sections import (
+    Probability,
+    RangeOfDecibels,
+    RangeOfPositiveSeconds,
+    RangePositive,
+    Section,
+    ordered,
+)
 
 NYQUIST_HZ = 22_050.0
 
@@ -38,7 +45,7 @@ class Equaliser(Section):
     """A random gain in every octave."""
 
     probability: Probability = 0.5
-    gain_db: Range = (-6.0, 6.0)
+    gain_db: RangeOfDecibels = (-6.0, 6.0)
 
 
 class Compression(Section):
@@ -47,18 +54,18 @@ class Compression(Section):
     """
 
     probability: Probability = 0.3
-    threshold_db: Range = (-30.0, -10.0)
+    threshold_db: RangeOfDecibels = (-30.0, -10.0)
     ratio: Annotated[RangePositive, AfterValidator(_compresses)] = (2.0, 8.0)
-    attack_s: RangePositive = (0.002, 0.03)
-    release_s: RangePositive = (0.05, 0.4)
+    attack_s: RangeOfPositiveSeconds = (0.002, 0.03)
+    release_s: RangeOfPositiveSeconds = (0.05, 0.4)
 
 
 class Noise(Section):
     """Noise, so many dB below the mix, falling by so many dB per octave (0 is white, 3 pink, 6 brown)."""
 
     probability: Probability = 0.5
-    below_mix_db: Range = (20.0, 60.0)
-    fall_db_per_octave: Range = (0.0, 6.0)
+    below_mix_db: RangeOfDecibels = (20.0, 60.0)
+    fall_db_per_octave: RangeOfDecibels = (0.0, 6.0)
 
 
 class BandLimits(Section):

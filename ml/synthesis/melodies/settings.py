@@ -12,14 +12,14 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from ml.instruments import Instrument
 from ml.synthesis.sections import (
-    Positive,
+    PositiveSeconds,
     Probability,
-    RangeNotNegative,
     RangeOfCounts,
     RangeOfPitches,
+    RangeOfPositiveSeconds,
+    RangeOfSeconds,
     RangeOfShares,
     RangeOfVelocities,
-    RangePositive,
     Section,
     Weight,
 )
@@ -76,8 +76,8 @@ class RandomMelody(_Melody):
     source: Literal["random"] = "random"
     pitch_range: PitchRange = (60, 72)
     register_width: RangeOfCounts | None = None
-    note_duration_s: RangePositive = (0.2, 2.0)
-    rest_duration_s: RangeNotNegative = (0.0, 0.3)
+    note_duration_s: RangeOfPositiveSeconds = (0.2, 2.0)
+    rest_duration_s: RangeOfSeconds = (0.0, 0.3)
     velocity: RangeOfVelocities = (70, 127)
     voices: RangeOfCounts = (1, 1)
     chord_probability: Probability = 1.0
@@ -151,7 +151,7 @@ class GeneratorMelody(_Melody):
 
     source: Literal["generator"]
     command: Annotated[tuple[str, ...], Field(min_length=1)]
-    timeout_s: Annotated[Positive, Field(le=3_600.0)] = 60.0
+    timeout_s: PositiveSeconds = 60.0
     clips_per_run: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     velocity: RangeOfVelocities | None = None
 

@@ -11,8 +11,8 @@ import pytest
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.melodies.settings import RandomMelody
 from ml.synthesis.midi_file import clip_midi, stem_messages
-from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan
-from ml.synthesis.recipe import Recipe
+from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan, Note, StemPlan
+from ml.synthesis.recipe import Recipe, parse_recipe
 
 RECIPE = Recipe(name="small", seed=3, n_clips=200)
 
@@ -34,6 +34,25 @@ def test_a_clip_does_not_depend_on_how_many_there_are(plans: list[ClipPlan]) -> 
 
 def test_plans_survive_storage(plans: list[ClipPlan]) -> None:
     assert [ClipPlan.from_json(plan.to_json()) for plan in plans] == plans
+
+
+def test_plans_of_the_first_version_are_read() -> None:
+    line = (
+        '{"clip_id":"c","split":"train","duration_s":1.0,"reverb":true,"chorus":false,"stems":[{"instrument":'
+        '"Violin","program":40,"soundfont":"FluidR3_GM","gain_db":-1.5,"notes":[{"start_s":0.0,"duration_s":0.5,'
+        '"pitch":60,"velocity":90}]}]}'
+    )
+    stem = StemPlan("Violin", 40, "FluidR3_GM", -1.5, (Note(0.0, 0.5, 60, 90),))
+    assert ClipPlan.from_json(line) == ClipPlan("c", "train", 1.0, reverb=True, chorus=False, stems=(stem,))
+
+
+def test_labels_of_any_script_have_their_track() -> None:
+    recipe = parse_recipe(
+        '{name: a, n_clips: 1, instruments: [{name: "笛 (fue)", program: 77, pitch_range: [60, 90]}],'
+        "instruments_per_clip: [1]}"
+    )
+    file = mido.MidiFile(file=io.BytesIO(clip_midi(next(instantiate(recipe)))), charset="utf-8")
+    assert file.tracks[1].name == "笛 (fue)"
 
 
 def test_the_split_is_exact_and_fixed_beforehand(plans: list[ClipPlan]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ml.instruments import INSTRUMENTS
 from ml.synthesis.recipe import InvalidRecipeError, Recipe, parse_recipe, read_recipe
@@ -60,12 +63,50 @@ def test_json_is_accepted_too() -> None:
         ("{name: a, n_clips: 1, soundfonts: []}", "soundfonts: Tuple should have at least 1 item"),
         ("[1, 2]", "not a mapping"),
         ("a: [", "not YAML"),
+        ("a: &x [1]\nb: *x", "an alias in line 2; aliases are not taken"),
+        ("a: 2024-99-99", "not YAML: month must be in 1..12"),
+        ("[" * 100_000, "not YAML: it is nested too deeply"),
+        ("#" * 1_000_001, "The recipe has 1000001 characters; the limit is 1000000"),
+        (
+            "{name: a, n_clips: 1, level_db: [0, 1e300]}",
+            "level_db.1: Input should be less than or equal to 120",
+        ),
+        (
+            "{name: a, n_clips: 1, melody: {note_duration_s: [1, .inf]}}",
+            "melody.note_duration_s.1: Input should",
+        ),
+        (
+            "{name: a, n_clips: 1, melody: {rest_duration_s: [.nan, 1]}}",
+            "melody.rest_duration_s.0: Input should",
+        ),
     ],
 )
 def test_faults_are_named(text: str, fault: str) -> None:
     with pytest.raises(InvalidRecipeError) as caught:
         parse_recipe(text)
     assert fault in str(caught.value)
+
+
+_SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["source", "draw", "train", "name"]) | st.text(max_size=4), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(Recipe.model_fields)), _VALUES))
+def test_whatever_is_sent_is_a_recipe_or_refused_by_field(fields: dict[str, object]) -> None:
+    text = json.dumps({"name": "a", "n_clips": 1} | fields)
+    try:
+        recipe = parse_recipe(text)
+    except InvalidRecipeError as error:
+        assert str(error).startswith("The recipe is not ")
+    else:
+        assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
