@@ -178,10 +178,9 @@ class Recipe(Section):
 class _PlainLoader(yaml.SafeLoader):
     """YAML without aliases, by which a few lines could stand for more than any memory holds."""
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise yaml.YAMLError(f"an alias in line {mark.line + 1}; aliases are not taken")
+            raise yaml.YAMLError(f"an alias in line {self.line + 1}; aliases are not taken")
         return super().compose_node(parent, index)
 
 

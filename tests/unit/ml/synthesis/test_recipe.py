@@ -103,10 +103,9 @@ def test_whatever_is_sent_is_a_recipe_or_refused_by_field(fields: dict[str, obje
     text = json.dumps({"name": "a", "n_clips": 1} | fields)
     try:
         recipe = parse_recipe(text)
-    except InvalidRecipeError as error:
-        assert str(error).startswith("The recipe is not ")
-    else:
-        assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+    except InvalidRecipeError:
+        return  # whatever else is raised is a fault of ours
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
