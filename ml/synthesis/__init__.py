@@ -1,1 +1,1 @@
-"""Synthesis: recipe -> instantiated clips -> MIDI -> stems -> mix."""
+"""Synthesis: recipe -> instantiated clips -> MIDI -> stems -> effects -> mix."""
