@@ -121,9 +121,22 @@ class WorkerSettings(SharedSettings):
         description="Worker processes, each with its own model.",
     )
     threads: PositiveInt = Field(1, description="Computing threads of each worker process.")
+    training_piece_s: PositiveFloat = Field(
+        30.0, description="How long a training keeps a process busy before others get their turn."
+    )
     queues: tuple[Literal["interactive", "batch"], ...] = Field(
         ("interactive", "batch"), description="Queues that this worker serves, as a JSON list."
     )
+
+    @model_validator(mode="after")
+    def _no_piece_outlives_its_task(self) -> Self:
+        most_s = self.task_time_limit_s / 2  # a piece ends with a step or an epoch, which takes its time too
+        if self.training_piece_s > most_s:
+            raise ValueError(
+                f"TIMBRESCOPE_TRAINING_PIECE_S is {self.training_piece_s:g} s; with a task time limit of "
+                f"{self.task_time_limit_s} s it may be {most_s:g} s at most."
+            )
+        return self
 
     @property
     def models_place(self) -> str:

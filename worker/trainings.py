@@ -1,7 +1,7 @@
 """Training a model, piece by piece, and publishing it.
 
-Conventions: a piece lasts about `PIECE_S`, so that neither a person nor a time limit ever waits for an epoch;
-between pieces all there is lies in the model store, below `.runs`, under the model's id. A run whose job
+Conventions: a piece is short, so that neither a person nor a time limit ever waits for an epoch; between
+pieces all there is lies in the model store, below `.runs`, under the model's id. A run whose job
 failed is found there by the next training of the same data with the same configuration, which goes on with
 it; any other begins anew. A run that is complete says whose it is before it is published, so that a job whose
 process died in that very moment is ended and not done again.
@@ -29,7 +29,6 @@ from worker.workplace import Workplace
 
 log = logging.getLogger(__name__)
 
-PIECE_S = 30.0
 REPORT_S = 1.0
 _OWNER_NAME = "finished-by"
 
@@ -41,7 +40,7 @@ def training_piece(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     folder = store.child(f".runs/{order.model_id}")
     if not _is_finished_by(job, folder):
         run = _open(order, folder, here)
-        if not _advance(run, job, attempt):
+        if not _advance(run, job, attempt, here.settings.training_piece_s):
             return Unfinished()
         done = job.progress.done
         attempt.report(Progress("finishing", done, max(done, job.progress.total)))
@@ -62,13 +61,13 @@ def _open(order: TrainingOrder, folder: Storage, here: Workplace) -> TrainingRun
     )
 
 
-def _advance(run: TrainingRun, job: Job, attempt: Attempt) -> bool:
+def _advance(run: TrainingRun, job: Job, attempt: Attempt, piece_s: float) -> bool:
     """Whether to finish the run: it is complete, or somebody asked for what there is."""
     if job.stopping:
         return True
     reporter = _Reporter(run, attempt)
     try:
-        return run.advance(PIECE_S, on_step=reporter.on_step, on_epoch=reporter.on_epoch)
+        return run.advance(piece_s, on_step=reporter.on_step, on_epoch=reporter.on_epoch)
     except _AskedToStopError:
         return True
 

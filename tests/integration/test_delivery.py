@@ -13,11 +13,13 @@ import pytest
 from redis import Redis
 
 from tests.integration import sounds
-from tests.integration.processes import Stack, running_stack, start_redis, start_worker, wait_until
+from tests.integration.processes import START_S, Stack, running_stack, start_redis, start_worker, wait_until
 from worker.jobs import Job, JobStatus
 from worker.store import JobStore, Lifetimes
 
 END_S = 120.0
+REAPED_S = 15.0
+"""How long a job of a dead worker may go without another: its lease lapses, and a reaper comes by."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 
@@ -107,6 +109,28 @@ def test_a_job_whose_process_is_killed_runs_again(one_process: Stack, watch: Wat
     assert watch.wait_for(behind, JobStatus.SUCCEEDED).attempts == 1
 
 
+def test_the_job_of_a_worker_that_is_killed_whole_runs_again_soon(one_process: Stack, watch: Watcher) -> None:
+    with Redis.from_url(one_process.redis_url) as redis:
+        other = start_worker(one_process.folder, one_process.settings, "other-worker")
+        try:
+            wait_until(lambda: len(redis.keys("ts:worker:*")) == 2, START_S, "another worker", every_s=0.5)
+            job_id = watch.post_long()
+            watch.wait_for(job_id, JobStatus.RUNNING, attempts=1)
+            (victim,) = (
+                process for process in (one_process.worker, other) if f"job={job_id}" in process.text()
+            )
+            victim.kill()
+            killed_at = time.monotonic()
+            watch.wait_for(job_id, JobStatus.RUNNING, attempts=2)
+            assert time.monotonic() - killed_at < REAPED_S  # the broker would take minutes
+            watch.client.delete(f"/jobs/{job_id}")
+            if victim is one_process.worker:
+                one_process.worker, other = other, one_process.worker
+        finally:
+            other.kill()
+        watch.wait_for(watch.post_short(), JobStatus.SUCCEEDED)
+
+
 @pytest.mark.slow
 def test_a_job_that_kills_every_process_fails(one_process: Stack, watch: Watcher) -> None:
     job_id = watch.post_long()
@@ -135,7 +159,11 @@ def test_a_worker_that_is_stopped_in_haste_gives_its_job_back(one_process: Stack
 @pytest.mark.slow
 def test_a_job_beyond_the_time_limit_fails() -> None:
     folder = Path(tempfile.mkdtemp(prefix="ts-late-"))
-    limits = {"TIMBRESCOPE_CONCURRENCY": "1", "TIMBRESCOPE_TASK_TIME_LIMIT_S": "3"}
+    limits = {
+        "TIMBRESCOPE_CONCURRENCY": "1",
+        "TIMBRESCOPE_TASK_TIME_LIMIT_S": "3",
+        "TIMBRESCOPE_TRAINING_PIECE_S": "1",
+    }
     with running_stack(folder, **limits) as stack:
         watch = Watcher(stack)
         job = watch.wait_for(watch.post_long(), JobStatus.FAILED)

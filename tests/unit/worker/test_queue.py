@@ -51,6 +51,17 @@ def test_without_redis_it_says_so_soon(free_port: int) -> None:
     queue.close()
 
 
+def test_what_people_wait_for_comes_first(redis_url: str) -> None:
+    app = celery_app(SharedSettings(redis_url=redis_url))
+    with app.connection() as connection, connection.channel() as channel:
+        for queue in app.conf.task_queues:
+            queue(channel).declare()
+            channel.basic_consume(queue.name, no_ack=True, callback=print, consumer_tag=queue.name)
+        for last_used in ("batch", "interactive", "batch"):
+            channel._queue_cycle.rotate(last_used)
+            assert channel._queue_cycle.consume(2) == ["interactive", "batch"]
+
+
 def test_messages_are_built_to_survive() -> None:
     conf = celery_app(SharedSettings(task_time_limit_s=100, visibility_timeout_s=200)).conf
     assert conf.task_acks_late

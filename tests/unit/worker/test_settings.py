@@ -42,6 +42,11 @@ def test_a_task_must_not_outlive_its_message() -> None:
         SharedSettings(task_time_limit_s=600, visibility_timeout_s=600)
 
 
+def test_a_piece_must_not_outlive_its_task() -> None:
+    with pytest.raises(ValidationError, match=r"TRAINING_PIECE_S is 60 s.*50 s at most"):
+        WorkerSettings(task_time_limit_s=100, training_piece_s=60)
+
+
 def test_settings_travel_as_json() -> None:
     settings = WorkerSettings(soundfont="/x.sf2", threads=3)
     assert WorkerSettings.model_validate_json(settings.model_dump_json()) == settings
