@@ -5,6 +5,9 @@ One launcher at a time holds the lock. The folder's contents:
     lock        locked (flock) by the running launcher and its guard; holds the launcher's process id
     admin-key   made on the first start, readable by its owner only
     redis/      the private redis-server's append-only file and log, and its socket where the path fits
+
+Workers keep data sets (`datasets/`), models (`models/`) and copies of models (`model-cache/`) beside these,
+unless settings say otherwise.
 """
 
 import contextlib
