@@ -19,7 +19,7 @@ from service.services import Provided, Services
 from worker.errors import AdminDisabledError, UnauthorizedError, UnknownJobError
 from worker.jobs import ADMIN_KINDS, Job, JobKind
 
-_BEARER = re.compile(r"bearer +([\x21-\x7e]+)", re.IGNORECASE)
+_BEARER = re.compile(r"bearer +(\S.*)", re.IGNORECASE)
 
 # Describes the scheme in the API description; the header is read here, so that faults are ours to word.
 SCHEME = HTTPBearer(auto_error=False, scheme_name="adminKey", description="The admin key.")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,9 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import cast
 
 import httpx
 import pytest
+import yaml
 from redis import Redis
 
 from tests.integration import sounds
@@ -70,30 +73,59 @@ def from_the_command_line(recipe: Document, folder: Path, *options: str) -> Path
 def test_with_one_of_two_workers_killed_it_is_the_one_of_the_command_line(
     stack: Stack, operator: Operator, second_worker: Process, tmp_path: Path
 ) -> None:
-    job = operator.order(SCALED, stems=True)
+    made = made_with_a_worker_killed(SCALED, stack, operator, second_worker, stems=True)
+    compare_with_the_command_line(SCALED, made, operator, tmp_path, "--stems")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_thousand_clips_of_the_protocol_with_one_of_two_workers_killed(
+    stack: Stack, operator: Operator, second_worker: Process, tmp_path: Path
+) -> None:
+    recipe = yaml.safe_load(Path("recipes/protocol.yaml").read_text()) | {"n_clips": 1_000}
+    made = made_with_a_worker_killed(recipe, stack, operator, second_worker)
+    compare_with_the_command_line(recipe, made, operator, tmp_path)
+
+
+def made_with_a_worker_killed(
+    recipe: Document, stack: Stack, operator: Operator, victim: Process, **fields: bool
+) -> Document:
+    """The ended job of a data set, during which a worker was killed while it was at a shard."""
+    job = operator.order(recipe, **fields)
+    operator.wait_for_clips(job, recipe["n_clips"] // 4)
     with Redis.from_url(stack.redis_url) as redis:
-
-        def both_are_at_work() -> bool:
-            return sum(1 for name in redis.hkeys("ts:lease-holders") if b"/" in name) == 2
-
-        wait_until(both_are_at_work, REAPED_S, "both workers at work", every_s=0.01)
-        second_worker.kill()
-        killed_at = time.monotonic()
+        wait_until(lambda: len(held_units(redis)) == 2, REAPED_S, "both workers at work", every_s=0.01)
+        victim.kill()
+        last_begun = re.findall(r"unit=(\S+)", victim.text())[-1]
+        unit = f"{job['id']}/{last_begun}"
+        holder = held_units(redis).get(unit)
         wait_until(
-            lambda: not redis.zrangebyscore("ts:leases", "-inf", time.time() * 1000 - 100),
+            lambda: holder is None or held_units(redis).get(unit) != holder,
             REAPED_S,
             "an end of the dead one's lease",
         )
-    made = operator.wait_for_end(job)
-    assert time.monotonic() - killed_at < 60.0
-    assert made["progress"] == {**made["progress"], "stage": "rendering", "done": 300, "total": 300}
-    by_hand = from_the_command_line(SCALED, tmp_path, "--stems")
+    return operator.wait_for_end(job)
+
+
+def compare_with_the_command_line(
+    recipe: Document, made: Document, operator: Operator, folder: Path, *options: str
+) -> None:
+    """Asserts that one process makes the same files, and that the job tells of these."""
+    by_hand = from_the_command_line(recipe, folder, *options)
     assert tree(Path(made["result"]["url"])) == tree(by_hand)
-    manifest = json.loads((by_hand / "manifest.json").read_text())
+    n_clips, manifest = recipe["n_clips"], json.loads((by_hand / "manifest.json").read_text())
+    progress = {"stage": "rendering", "done": n_clips, "total": n_clips}
+    assert made["progress"] == {**made["progress"], **progress}
     assert made["result"]["digest"] == manifest["digest"]
     assert made["result"]["labels"] == manifest["labels"]
-    assert (made["result"]["n_clips"], made["result"]["n_shards"]) == (300, len(manifest["shards"]))
+    assert (made["result"]["n_clips"], made["result"]["n_shards"]) == (n_clips, len(manifest["shards"]))
     assert operator.client.get(made["result"]["manifest"]).json() == manifest
+
+
+def held_units(redis: "Redis") -> dict[str, str]:
+    """Who is at which unit of whatever job."""
+    holders = cast(dict[bytes, bytes], redis.hgetall("ts:lease-holders"))
+    return {name.decode(): holder.decode() for name, holder in holders.items() if b"/" in name}
 
 
 def test_cancelled_it_keeps_what_is_finished_and_goes_on_from_there(
@@ -211,7 +243,7 @@ def test_a_worker_that_is_stopped_gives_its_shard_back(stack: Stack, operator: O
 
 def no_unit_is_held(stack: Stack) -> bool:
     with Redis.from_url(stack.redis_url) as redis:
-        return not any(b"/" in name for name in redis.hkeys("ts:lease-holders"))
+        return not held_units(redis)
 
 
 def progress_of(operator: Operator, job: Document) -> list[Document]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 READY_S = 150.0
@@ -137,6 +138,16 @@ def test_it_starts_heals_and_stops(start: Callable[..., Service], tmp_path: Path
     assert service.get("/health/ready")[0] == 200
     key = (long / "admin-key").read_text().strip()
     assert service.said().count(key) == 1
+
+    recipe = {"name": "tiny", "n_clips": 2, "clip_duration_s": 0.5, "validation_share": 0.5}
+    made = httpx.post(
+        f"http://127.0.0.1:{service.port}/datasets",
+        json={"recipe": recipe},
+        headers={"Authorization": f"Bearer {key}", "Prefer": "wait=30"},
+        timeout=60.0,
+    )
+    assert (made.status_code, made.json()["status"]) == (200, "succeeded"), made.text
+    assert (long / "datasets" / "tiny" / "manifest.json").is_file()
 
     second = subprocess.run(
         [sys.executable, "-m", "timbrescope", "up"],

@@ -2,6 +2,7 @@
 
 import json
 import time
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -53,7 +54,8 @@ def test_without_redis_it_says_so_soon(free_port: int) -> None:
 
 def test_what_people_wait_for_comes_first(redis_url: str) -> None:
     app = celery_app(SharedSettings(redis_url=redis_url))
-    with app.connection() as connection, connection.channel() as channel:
+    with app.connection() as connection, connection.channel() as opened:
+        channel: Any = opened  # Redis's own, which the stubs do not know
         for queue in app.conf.task_queues:
             queue(channel).declare()
             channel.basic_consume(queue.name, no_ack=True, callback=print, consumer_tag=queue.name)
