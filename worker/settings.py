@@ -122,7 +122,7 @@ class WorkerSettings(SharedSettings):
     )
     threads: PositiveInt = Field(1, description="Computing threads of each worker process.")
     training_piece_s: PositiveFloat = Field(
-        30.0, description="How long a training keeps a process busy before others get their turn."
+        15.0, description="How long a training keeps a process busy before others get their turn."
     )
     queues: tuple[Literal["interactive", "batch"], ...] = Field(
         ("interactive", "batch"), description="Queues that this worker serves, as a JSON list."
