@@ -1,4 +1,4 @@
-"""Commands that work without any server: classify, explain, dataset, train, evaluate.
+"""Commands that work without any server: classify, explain, dataset, import-folder, train, evaluate.
 
 They print a table, or with `--json` the same JSON that the service answers, and write the same artefacts. The
 science is imported when a command runs, never when the command line is loaded.
@@ -48,7 +48,7 @@ _DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (classify, explain, dataset, train, calibrate, evaluate):
+    for command in (classify, explain, dataset, import_folder, train, calibrate, evaluate):
         app.command()(command)
 
 
@@ -132,7 +132,10 @@ def dataset(
         Path, typer.Argument(metavar="RECIPE", help="A recipe, such as recipes/protocol.yaml.")
     ],
     out: Annotated[
-        Path, typer.Option(help="Folder for the data set; made when missing, continued when unfinished.")
+        str,
+        typer.Option(
+            help="Folder or URL (s3://...) for the data set; made when missing, continued when unfinished."
+        ),
     ],
     jobs: Annotated[int, typer.Option(min=1, help="Processes that render.")] = os.cpu_count() or 1,
     audio: Annotated[bool, typer.Option(help="Keep sound and MIDI beside the log-mels.")] = True,
@@ -154,6 +157,39 @@ def dataset(
                 n_jobs=jobs,
                 content=ShardContent(audio=audio, stems=stems),
                 on_progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
+    except KeyboardInterrupt:
+        _console().print(f"Stopped. What is finished stays in {out}; the same command continues.")
+        raise typer.Exit(130) from None
+    _console().print(tables.occurrences(manifest))
+    _console().print(f"Data set {manifest.digest[:16]} is in {out}/", highlight=False)
+
+
+def import_folder(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Holds one folder of recordings per label.")],
+    out: Annotated[str, typer.Option(help="Folder or URL for the data set, as for dataset.")],
+    validation_share: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="Share of each label's recordings that validate.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw of those.")] = 0,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
+    ] = False,
+    audio: Annotated[bool, typer.Option(help="Keep sound beside the log-mels.")] = True,
+) -> None:
+    """Make a data set of your own labelled recordings, cut into windows of five seconds."""
+    from ml.dataset.folder_import import import_folder as import_recordings
+
+    try:
+        with _progress_bar("files read, then clips") as (bar, task):
+            manifest = import_recordings(
+                folder,
+                out,
+                validation_share=validation_share,
+                seed=seed,
+                skip_unreadable=skip_unreadable,
+                audio=audio,
+                on_progress=lambda stage, done, total: bar.update(task, completed=done, total=total),
             )
     except KeyboardInterrupt:
         _console().print(f"Stopped. What is finished stays in {out}; the same command continues.")

@@ -24,11 +24,10 @@ from ml.dataset.plan import (
     DatasetConflictError,
     DatasetPlan,
     ShardPlan,
-    SoundFontMismatchError,
-    VersionMismatchError,
     open_plan,
     plan_dataset,
 )
+from ml.dataset.sameness import SoundFontMismatchError, VersionMismatchError
 from ml.dataset.shards import (
     CLIPS_PER_SHARD,
     ShardClip,
@@ -160,6 +159,7 @@ def finish_dataset(plan: DatasetPlan) -> Manifest:
         occurrences=count_occurrences(shards, plan.recipe.labels),
         versions=plan.versions,
     )
+    plan.storage.sweep()
     manifest.write(plan.storage)
     return manifest
 

@@ -12,23 +12,23 @@ source.
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
+from ml.dataset.sameness import bank_sha256, require_same_banks, require_same_versions
 from ml.dataset.shards import CLIPS_PER_SHARD, ShardContent
 from ml.dataset.storage import Storage
 from ml.dataset.versions import synthesis_versions
-from ml.errors import ConflictError, SystemDependencyError
+from ml.errors import ConflictError
 from ml.melspec import MelConfig, MelMismatchError
 from ml.synthesis.bank_check import check_banks
 from ml.synthesis.instantiate import instantiate, validation_indices
 from ml.synthesis.plan import SPLITS, ClipPlan, Split
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ
-from ml.synthesis.soundfonts import Bank, find_bank
+from ml.synthesis.soundfonts import Bank
 
 CLAIM_NAME = "recipe.json"
 CLAIM_VERSION = 2
@@ -39,18 +39,6 @@ class DatasetConflictError(ConflictError):
     """The place already holds another data set, or something else."""
 
     code = "dataset-conflict"
-
-
-class SoundFontMismatchError(SystemDependencyError):
-    """A SoundFont of this machine is not the one that the data set was planned with."""
-
-    code = "soundfont-mismatch"
-
-
-class VersionMismatchError(SystemDependencyError):
-    """This machine's libraries are not those that the data set was planned with."""
-
-    code = "version-mismatch"
 
 
 @dataclass(frozen=True)
@@ -223,39 +211,10 @@ def open_plan(storage: Storage) -> DatasetPlan:
     return _plan_of(_read_claim(storage), storage)
 
 
-def bank_sha256(bank: Bank) -> str:
-    """A bank's hash, computed once as long as its files do not change."""
-    files = [bank.path] if bank.path.is_file() else sorted(bank.path.iterdir())
-    stats = [file.stat() for file in files]
-    return _bank_sha256(bank, tuple((stat.st_size, stat.st_mtime_ns) for stat in stats))
-
-
-@functools.lru_cache(maxsize=64)
-def _bank_sha256(bank: Bank, signature: tuple[tuple[int, int], ...]) -> str:
-    return bank.sha256()
-
-
 def _plan_of(claim: dict[str, Any], storage: Storage) -> DatasetPlan:
     recipe = Recipe.model_validate(claim["recipe"])
-    banks = {}
-    for name, planned in claim["soundfonts"].items():
-        banks[name] = find_bank(name)
-        found = bank_sha256(banks[name])
-        if found != planned:
-            raise SoundFontMismatchError(
-                f"SoundFont {name} ({banks[name].path}) has SHA-256 {found[:16]}..., but the data set in "
-                f"{storage} was planned with {planned[:16]}...; put that file in its place.",
-                extra={"soundfont": name, "found_sha256": found, "planned_sha256": planned},
-            )
-    here = synthesis_versions()
-    others = {name: version for name, version in claim["versions"].items() if here.get(name) != version}
-    if others:
-        wanted = ", ".join(f"{name} {version} (here {here.get(name)})" for name, version in others.items())
-        raise VersionMismatchError(
-            f"The data set in {storage} was begun with {wanted}: shards of different versions may differ. "
-            "Install those versions, or begin in another place.",
-            extra={"planned_versions": others},
-        )
+    banks = require_same_banks(claim["soundfonts"], str(storage))
+    require_same_versions(claim["versions"], str(storage))
     return DatasetPlan(
         recipe=recipe,
         storage=storage,

@@ -27,6 +27,11 @@ def library_versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES} | {"libsndfile": soundfile.__libsndfile_version__}
 
 
+def recording_versions() -> dict[str, str]:
+    """As `library_versions`, and `soxr`, which resamples recordings."""
+    return library_versions() | {"soxr": version("soxr")}
+
+
 def synthesis_versions() -> dict[str, str]:
     """As `library_versions`, and `libfluidsynth`, which only synthesis needs.
 
