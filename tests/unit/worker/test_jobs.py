@@ -1,16 +1,20 @@
 """The record's transitions: the legal ones, and that no other passes."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from tests.unit.worker.jobs_made import NOW, new_job
+from ml.checkpoint import ModelCard
+from tests.unit.worker.jobs_made import NOW, new_dataset_job, new_job, new_training_job
 from worker import jobs
 from worker.errors import AttemptLostError, IllegalTransitionError
 from worker.jobs import Job, JobKind, JobStatus
+from worker.orders import MODEL_ID_PATTERN
 from worker.problems import Problem
-from worker.progress import Progress
+from worker.progress import EpochMetrics, Progress
 
 PROBLEM = Problem("/problems/truncated", "The recording is broken", 422, "It ends early.", {"n_bytes": 3})
 
@@ -96,3 +100,69 @@ def test_bounds_are_those_of_the_science() -> None:
 
     assert jobs.LONGEST_EXPLAINED_S == explanation.LONGEST_WHOLE_S
     assert jobs.MAX_CONCEPTS == explanation.MAX_CONCEPTS
+
+
+METRICS = EpochMetrics(epoch=1, n_epochs=5, train_loss=0.5, validation_loss=0.4, macro_f1=0.7)
+
+
+def training() -> Job:
+    return jobs.begin(new_training_job(), "mine", NOW)
+
+
+def test_what_comes_late_takes_nothing_back() -> None:
+    job = jobs.advance(running(), "mine", Progress("rendering", 200, 300))
+    assert jobs.advance(job, "mine", Progress("rendering", 100, 300)).progress.done == 200
+    assert jobs.advance(job, "mine", Progress("drawing", 0, 3)).progress == Progress("drawing", 0, 3)
+
+
+def test_the_last_epoch_stays_known() -> None:
+    job = jobs.advance(training(), "mine", Progress("training", 10, 50, metrics=METRICS))
+    job = jobs.advance(job, "mine", Progress("training", 11, 50))
+    assert (job.progress.done, job.progress.metrics) == (11, METRICS)
+    again = jobs.begin(job, "other", NOW)
+    assert again.progress == Progress("starting", 0, 0, metrics=METRICS)
+
+
+def test_pieces_follow_one_another_as_one_life() -> None:
+    job = jobs.advance(training(), "mine", Progress("training", 10, 50))
+    rested = jobs.rest(job, "mine")
+    assert (rested.status, rested.attempts, rested.attempt_token) == (JobStatus.RUNNING, 0, None)
+    later = jobs.begin(rested, "next", NOW + timedelta(hours=1))
+    assert (later.started_at, later.progress, later.attempts) == (NOW, job.progress, 1)
+    with pytest.raises(AttemptLostError):
+        jobs.rest(later, "mine")
+
+
+def test_only_a_training_with_an_epoch_can_stop_early() -> None:
+    assert not training().can_stop_early
+    assert not running().can_stop_early
+    job = jobs.advance(training(), "mine", Progress("training", 10, 50, metrics=METRICS))
+    assert job.can_stop_early
+    stopping = jobs.ask_to_stop(job)
+    assert stopping.stopping
+    assert not stopping.can_stop_early
+    ended = jobs.stop_early(stopping, "mine", {"trained": {}}, NOW)
+    assert (ended.status, ended.result, ended.stopping) == (JobStatus.CANCELLED, {"trained": {}}, False)
+    with pytest.raises(IllegalTransitionError):
+        jobs.ask_to_stop(ended)
+
+
+@pytest.mark.parametrize("job", [new_job(), new_dataset_job(), new_training_job()], ids=lambda job: job.kind)
+def test_records_of_every_kind_are_read_back(job: Job) -> None:
+    assert jobs.from_record(jobs.to_record(job)) == job
+    assert job.is_admins == (job.kind in {JobKind.DATASET, JobKind.TRAINING})
+
+
+def test_records_of_the_first_shape_are_still_read() -> None:
+    fields = json.loads(jobs.to_record(new_job()))
+    for added in ("order", "stopping"):
+        del fields[added]
+    for added in ("per_second", "left_s", "metrics"):
+        del fields["progress"][added]
+    fields["record_version"] = 1
+    job = jobs.from_record(json.dumps(fields).encode())
+    assert (job.order, job.stopping, job.progress.metrics) == (None, False, None)
+
+
+def test_ids_of_ordered_models_are_those_of_cards() -> None:
+    assert ModelCard.model_json_schema()["properties"]["id"]["pattern"] == MODEL_ID_PATTERN

@@ -8,21 +8,22 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from redis import Redis
 
-from tests.unit.worker.jobs_made import LIFETIMES, new_job
+from tests.unit.worker.jobs_made import LIFETIMES, new_dataset_job, new_job, new_training_job
 from worker.artifacts import ArtifactStore
 from worker.errors import (
     AttemptLostError,
     IllegalTransitionError,
     JobDeletedError,
     JobExpiredError,
+    PlaceTakenError,
     QueueFullError,
     UnknownArtifactError,
     UnknownJobError,
 )
 from worker.ids import new_job_id
-from worker.jobs import Job, JobStatus, ModelRef, QueueName
+from worker.jobs import ADMIN_KINDS, Job, JobStatus, ModelRef, QueueName
 from worker.problems import Problem
-from worker.progress import Progress
+from worker.progress import EpochMetrics, Progress
 from worker.store import JobStore, Lifetimes
 
 PROBLEM = Problem("/problems/truncated", "The recording is broken", 422, "It ends early.")
@@ -270,3 +271,53 @@ class TestArtifacts:
             store.cancel(job.id)
         assert redis.keys("*artifact*") == []
         assert redis.keys("*upload*") == []
+
+
+def test_one_unfinished_job_at_a_time_writes_to_a_place(store: JobStore) -> None:
+    first, second = new_dataset_job(), new_dataset_job()
+    store.admit(first, max_queued=10)
+    with pytest.raises(PlaceTakenError) as taken:
+        store.admit(second, max_queued=10)
+    assert taken.value.extra == {"job": first.id}
+    store.admit(new_dataset_job("/data/sets/other"), max_queued=10)
+    store.begin(first.id, "mine", max_attempts=3)
+    store.fail(first.id, "mine", PROBLEM)
+    store.admit(second, max_queued=10)
+    store.withdraw(second)
+    store.admit(new_dataset_job(), max_queued=10)
+
+
+def test_a_place_outlives_no_job(redis: Redis) -> None:
+    store = JobStore(redis, Lifetimes(result_ttl_s=60.0, tombstone_ttl_s=60.0, unfinished_ttl_s=0.3))
+    store.admit(new_dataset_job(), max_queued=10)
+    time.sleep(0.4)
+    store.admit(new_dataset_job(), max_queued=10)
+    time.sleep(0.4)
+    store.sweep()
+    assert redis.keys("*") == []
+
+
+def test_hidden_kinds_are_left_out_of_pages(store: JobStore) -> None:
+    shown = []
+    for number in range(3):
+        shown.append(new_job())
+        store.admit(shown[-1], b"recording", max_queued=10)
+        store.admit(new_dataset_job(f"/data/sets/{number}"), max_queued=10)
+    page = store.page(2, hidden=ADMIN_KINDS)
+    assert [job.id for job in page.jobs] == [shown[2].id, shown[1].id]
+    rest = store.page(2, page.next_before, hidden=ADMIN_KINDS)
+    assert ([job.id for job in rest.jobs], rest.next_before) == ([shown[0].id], None)
+    assert len(store.page(100).jobs) == 6
+
+
+def test_a_training_that_stops_early_keeps_its_files(store: JobStore, redis: Redis) -> None:
+    job = new_training_job()
+    store.admit(job, max_queued=10)
+    store.begin(job.id, "mine", max_attempts=3)
+    store.advance(job.id, "mine", Progress("training", 1, 5, metrics=EpochMetrics(1, 5, 0.5, 0.4, 0.7)))
+    assert store.cancel(job.id).status is JobStatus.RUNNING
+    artifacts = ArtifactStore(redis)
+    artifacts.put(job.id, "mine", "curves.png", "image/png", b"curves")
+    ended = store.stop_early(job.id, "mine", {"trained": {}})
+    assert ended.status is JobStatus.CANCELLED
+    assert artifacts.data(job.id, "curves.png") == b"curves"
