@@ -243,7 +243,7 @@ def _plain(claim: dict[str, Any]) -> dict[str, Any]:
 
 
 def _planned_ahead(recipe: Recipe) -> bool:
-    return any(str(melody.source) != "random" for melody in recipe.melodies)
+    return any(melody.source != "random" for melody in recipe.melodies)
 
 
 def _write_clips(recipe: Recipe, storage: Storage, shards: tuple[ShardPlan, ...]) -> None:

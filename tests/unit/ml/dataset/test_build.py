@@ -5,43 +5,60 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
+import resource
 import tarfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
-from ml.dataset import shards
-from ml.dataset.build import DatasetConflictError, build_dataset
-from ml.dataset.manifest import InvalidDatasetError, Manifest
+from ml.dataset import plan as plan_module
+from ml.dataset.build import (
+    DatasetConflictError,
+    IncompleteDatasetError,
+    SoundFontMismatchError,
+    VersionMismatchError,
+    build_dataset,
+    build_shard,
+    finish_dataset,
+    finished_shards,
+    open_plan,
+    plan_dataset,
+)
+from ml.dataset.manifest import InvalidDatasetError, Manifest, RecipeSource
 from ml.dataset.reader import SplitReader
-from ml.dataset.shards import ShardContent
+from ml.dataset.sameness import bank_sha256
+from ml.dataset.shards import CLIPS_PER_SHARD, ShardContent
+from ml.dataset.storage import open_storage
 from ml.errors import StorageError
 from ml.melspec import MelConfig, level_db
-from ml.synthesis.instantiate import ClipPlan
+from ml.synthesis.instantiate import ClipPlan, instantiate
+from ml.synthesis.mix import render_clip
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ
-from ml.synthesis.soundfonts import MissingSoundFontError
+from ml.synthesis.soundfonts import Bank, MissingSoundFontError, find_bank
 
 RECIPE = Recipe(name="short", seed=1, n_clips=10, clip_duration_s=1.0, validation_share=0.3)
 WITH_STEMS = ShardContent(audio=True, stems=True)
+NOISE = {"noise": {"probability": 1.0, "below_mix_db": [20.0, 30.0]}}
 PCM_16_STEP = 1.0 / 32_768
 FLOAT16_DB = 0.05  # dB: rounding of levels below 128 dB to float16
-
-
-@pytest.fixture(autouse=True)
-def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "CLIPS_PER_SHARD", 3)
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("built") / "set"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shards, "CLIPS_PER_SHARD", 3)
-        build_dataset(RECIPE, folder, content=WITH_STEMS)
+    build(folder)
     return folder
+
+
+def build(folder: Path, recipe: Recipe = RECIPE, **options: Any) -> Manifest:
+    return build_dataset(recipe, folder, content=WITH_STEMS, clips_per_shard=3, **options)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -49,7 +66,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 
 def test_two_processes_write_the_same_bytes_as_one(built: Path, tmp_path: Path) -> None:
-    build_dataset(RECIPE, tmp_path / "set", n_jobs=2, content=WITH_STEMS)
+    build(tmp_path / "set", n_jobs=2)
     assert contents(tmp_path / "set") == contents(built)
 
 
@@ -59,7 +76,7 @@ def test_an_interrupted_build_continues_to_the_same_bytes(built: Path, tmp_path:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        build_dataset(RECIPE, tmp_path / "set", content=WITH_STEMS, on_progress=interrupt)
+        build(tmp_path / "set", on_progress=interrupt)
     kept = set(contents(tmp_path / "set"))
     assert "manifest.json" not in kept
     assert "train-00000.json" in kept
@@ -67,9 +84,7 @@ def test_an_interrupted_build_continues_to_the_same_bytes(built: Path, tmp_path:
         SplitReader(tmp_path / "set", "train")
     (tmp_path / "set" / "train-00000.npy").unlink()  # a shard that lost a file is made again
     reported: list[int] = []
-    build_dataset(
-        RECIPE, tmp_path / "set", content=WITH_STEMS, on_progress=lambda done, total: reported.append(done)
-    )
+    build(tmp_path / "set", on_progress=lambda done, total: reported.append(done))
     assert reported[0] > 0
     assert reported[-1] == 10
     assert contents(tmp_path / "set") == contents(built)
@@ -77,12 +92,17 @@ def test_an_interrupted_build_continues_to_the_same_bytes(built: Path, tmp_path:
 
 def test_the_manifest_says_what_is_there(built: Path) -> None:
     manifest = Manifest.read(built)
-    assert manifest.recipe == RECIPE
-    assert manifest.recipe_sha256 == RECIPE.digest
+    assert isinstance(manifest.source, RecipeSource)
+    assert manifest.source.recipe == RECIPE
+    assert manifest.source.recipe_sha256 == RECIPE.digest
+    assert manifest.labels == RECIPE.labels
+    assert manifest.versions["libfluidsynth"].count(".") == 2
     files = contents(built)
     for record in manifest.shards:
         assert {name: files[name] for name in record.checksums} == record.checksums
-    plans = [ClipPlan.from_json(line) for line in (built / "clips.jsonl").read_text().splitlines()]
+    plans = list(instantiate(RECIPE))
+    lines = [line for path in sorted(built.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    assert sorted(map(ClipPlan.from_json, lines), key=lambda plan: plan.clip_id) == plans
     for split in ("train", "validation"):
         of_split = [plan for plan in plans if plan.split == split]
         for name in RECIPE.labels:
@@ -96,7 +116,7 @@ def test_clips_hold_sound_midi_plan_and_stems_that_sum_to_the_mix(built: Path) -
     reader = SplitReader(built, "train")
     with tarfile.open(built / "train-00000.tar") as tar:
         members = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
-    for index, plan in enumerate(reader.plans[:3]):
+    for index, plan in enumerate(map(reader.plan, range(3))):
         mix, rate = soundfile.read(io.BytesIO(members[f"{plan.clip_id}.flac"]), dtype="float32")
         stems = [
             soundfile.read(io.BytesIO(members[f"{plan.clip_id}.{k}.flac"]), dtype="float32")[0]
@@ -116,7 +136,7 @@ def test_clips_hold_sound_midi_plan_and_stems_that_sum_to_the_mix(built: Path) -
 def test_labels_come_from_the_recipe_and_batches_cover_the_split_once(built: Path) -> None:
     reader = SplitReader(built, "train")
     assert len(reader) == 7
-    for plan, row in zip(reader.plans, reader.labels, strict=True):
+    for plan, row in zip(map(reader.plan, range(7)), reader.labels, strict=True):
         heard = {name for name, present in zip(reader.label_names, row, strict=True) if present}
         assert heard == plan.labels
     plain = np.concatenate([batch.level_db for batch in reader.batches(2)])
@@ -130,7 +150,7 @@ def test_labels_come_from_the_recipe_and_batches_cover_the_split_once(built: Pat
 
 def test_another_data_set_in_the_folder_is_refused(built: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetConflictError, match="already holds another data set"):
-        build_dataset(RECIPE.model_copy(update={"seed": 2}), built, content=WITH_STEMS)
+        build(built, RECIPE.model_copy(update={"seed": 2}))
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(DatasetConflictError, match="is not empty"):
         build_dataset(RECIPE, tmp_path)
@@ -143,22 +163,118 @@ def test_a_missing_soundfont_is_named_before_anything_is_rendered(tmp_path: Path
     assert not (tmp_path / "set").exists()
 
 
-def test_a_full_disk_keeps_finished_shards(
-    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_whole = shards.write_whole
-
-    def fill_up(path: Path, data: bytes) -> None:
-        if path.name.startswith("train-00001"):
-            raise OSError(28, "No space left on device")
-        write_whole(path, data)
-
-    monkeypatch.setattr(shards, "write_whole", fill_up)
-    with pytest.raises(
-        StorageError, match=r"No space left on device\. Finished shards stay \(3 of 10 clips\)"
-    ):
-        build_dataset(RECIPE, tmp_path / "set", content=WITH_STEMS)
-    monkeypatch.setattr(shards, "write_whole", write_whole)
-    assert (tmp_path / "set" / "train-00000.json").is_file()
-    build_dataset(RECIPE, tmp_path / "set", content=WITH_STEMS)
+def test_any_machine_builds_any_shard_of_a_plan(built: Path, tmp_path: Path) -> None:
+    storage = open_storage(tmp_path / "set")
+    planned = plan_dataset(RECIPE, storage, WITH_STEMS, clips_per_shard=3)
+    here, there = open_plan(storage), open_plan(storage)
+    assert here == there == planned
+    clips: list[tuple[int, int]] = []
+    for name in reversed([shard.name for shard in planned.shards]):
+        if name == "train-00000":
+            with pytest.raises(IncompleteDatasetError, match=r"1 of 4 shards of .* are missing, train-00000"):
+                finish_dataset(here)
+        first = build_shard(here, name, lambda done, total: clips.append((done, total)))
+        assert build_shard(there, name) == first
+    assert clips[:3] == [(1, 3), (2, 3), (3, 3)]
+    assert set(finished_shards(there)) == {shard.name for shard in planned.shards}
+    (tmp_path / "set" / ".train-00000.npy.of-a-killed-writer.partial").write_bytes(b"half")
+    assert finish_dataset(there).digest == Manifest.read(built).digest
     assert contents(tmp_path / "set") == contents(built)
+
+
+def test_a_shard_instantiates_its_own_clips_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = RECIPE.model_copy(update={"n_clips": 100_000})
+    plan = plan_dataset(large, open_storage(tmp_path))
+    assert (len(plan.shards), plan.n_clips) == (1_000, 100_000)
+    drawn: list[int] = []
+
+    def counting(recipe: Recipe, indices: Sequence[int]) -> Iterator[ClipPlan]:
+        for clip in instantiate(recipe, indices):
+            drawn.append(len(clip.stems))
+            yield clip
+
+    monkeypatch.setattr(plan_module, "instantiate", counting)
+    clips = plan.clips(plan.shard("validation-00007"))
+    assert len(clips) == len(drawn) == CLIPS_PER_SHARD
+    assert {clip.split for clip in clips} == {"validation"}
+
+
+def test_a_machine_with_another_soundfont_or_library_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = open_storage(tmp_path)
+    plan_dataset(RECIPE, storage)
+    claim = json.loads(storage.read("recipe.json"))
+    storage.write_whole("recipe.json", json.dumps({**claim, "soundfonts": {"FluidR3_GM": "0" * 64}}).encode())
+    with pytest.raises(SoundFontMismatchError, match=r"FluidR3_GM .* was planned with 0000000000000000"):
+        open_plan(storage)
+    versions = {**claim["versions"], "numpy": "1.0"}
+    storage.write_whole("recipe.json", json.dumps({**claim, "versions": versions}).encode())
+    with pytest.raises(VersionMismatchError, match=r"was begun with numpy 1\.0 \(here 2"):
+        open_plan(storage)
+
+
+def test_a_bank_that_changes_is_hashed_again(tmp_path: Path) -> None:
+    path = tmp_path / "bank.sf2"
+    path.write_bytes(b"RIFF....sfbk")
+    bank = Bank("bank", path)
+    before = bank_sha256(bank)
+    assert before == bank.sha256()
+    path.write_bytes(b"RIFF....sfbk, another")
+    assert bank_sha256(bank) == bank.sha256() != before
+
+
+def test_stems_are_cached_as_log_mels(built: Path) -> None:
+    reader = SplitReader(built, "train")
+    banks = {"FluidR3_GM": find_bank("FluidR3_GM")}
+    for index in (0, 4, 6):
+        plan = reader.plan(index)
+        levels, labels = reader.stem_clips(index)
+        assert tuple(reader.label_names[label] for label in labels) == tuple(s.instrument for s in plan.stems)
+        stems = render_clip(plan, banks).stems
+        expected = np.stack([level_db(stem, MelConfig()) for stem in stems]).astype(np.float16)
+        np.testing.assert_array_equal(levels, expected)
+
+
+def test_what_is_no_stem_is_kept_too(tmp_path: Path) -> None:
+    noisy = Recipe.model_validate({**RECIPE.model_dump(), "n_clips": 2, "effects": NOISE})
+    build(tmp_path, noisy)
+    with tarfile.open(tmp_path / "train-00000.tar") as tar:
+        members = {entry.name: tar.extractfile(entry).read() for entry in tar}  # type: ignore[union-attr]
+    clip_id = SplitReader(tmp_path, "train").clip_ids[0]
+    assert f"{clip_id}.residual.flac" in members
+    sounds = {
+        name.split(".", 1)[1]: soundfile.read(io.BytesIO(data))[0]
+        for name, data in members.items()
+        if name.startswith(clip_id) and name.endswith(".flac")
+    }
+    mix = sounds.pop("flac")
+    assert np.abs(sounds["residual.flac"]).max() > 10 * PCM_16_STEP
+    np.testing.assert_allclose(sum(sounds.values()), mix, atol=(len(sounds) + 1) * PCM_16_STEP)
+
+
+def test_a_full_disk_stops_with_a_clear_error_and_keeps_finished_shards(built: Path, tmp_path: Path) -> None:
+    sizes = {path.name: path.stat().st_size for path in built.iterdir()}
+    too_large = max(sizes["train-00000.npy"], sizes["train-00000.stems.npy"], sizes["train-00000.tar"])
+    assert (
+        max(sizes.values()) > too_large
+    )  # another shard has a larger file: the first fits, that one does not
+    with limited_file_size(too_large), pytest.raises(StorageError, match="the disk is full") as caught:
+        build(tmp_path / "set")
+    assert re.search(r"Finished shards stay \([1-9] of 10 clips\)", str(caught.value))
+    left = contents(tmp_path / "set")
+    assert left.items() <= contents(built).items()
+    assert "train-00000.json" in left
+    build(tmp_path / "set")
+    assert contents(tmp_path / "set") == contents(built)
+
+
+@contextmanager
+def limited_file_size(n_bytes: int) -> Iterator[None]:
+    """Let writing beyond a size fail, as on a full disk (EFBIG instead of ENOSPC)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
