@@ -7,17 +7,20 @@ Results may gain members; clients ignore those that they do not know.
 from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from service.order_schemas import (
+    DatasetOrderDocument,
+    DatasetResult,
+    ModelReference,
+    Open,
+    ProgressDocument,
+    TrainingOrderDocument,
+    TrainingResult,
+    optional,
+)
 from worker.catalog import PublishedModel
 from worker.jobs import Job, JobKind, JobStatus
-from worker.progress import Progress
-
-
-class Open(BaseModel):
-    """A shape that may gain members."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class ProblemDocument(Open):
@@ -30,58 +33,6 @@ class ProblemDocument(Open):
     instance: str | None = Field(None, description="The path of what the problem is about, such as a job.")
 
 
-class EpochDocument(BaseModel):
-    """What the last epoch of a training gave."""
-
-    epoch: int
-    n_epochs: int = Field(description="Epochs in all.")
-    train_loss: float
-    validation_loss: float
-    macro_f1: float = Field(ge=0, le=1, description="Mean F1 over the instruments, on the validation part.")
-
-
-def _optional(description: str) -> Any:
-    """A field that is left out where it says nothing."""
-    return Field(None, description=description, exclude_if=lambda value: value is None)
-
-
-class ProgressDocument(BaseModel):
-    """How far a job is."""
-
-    stage: str = Field(
-        description="What is being done, such as decoding, attributing, rendering clips or training."
-    )
-    done: int = Field(description="Steps of this stage that are done; of a data set, clips.")
-    total: int = Field(description="Steps of this stage in all; 0 while unknown.")
-    queue_position: int | None = Field(description="1 for the job that is next; null unless queued.")
-    per_second: float | None = _optional("Of a data set: clips per second.")
-    left_s: float | None = _optional("Of a data set: about how long it will still take.")
-    metrics: EpochDocument | None = _optional("Of a training: its last epoch.")
-
-    @classmethod
-    def of(cls, progress: Progress, queue_position: int | None) -> Self:
-        """The document of a job's progress."""
-        return cls.model_validate({**progress.document(), "queue_position": queue_position})
-
-
-class DatasetOrderDocument(BaseModel):
-    """What a data set job makes."""
-
-    recipe: dict[str, Any] = Field(description="The recipe, every field stated.")
-    url: str = Field(description="Where the data set goes.")
-    audio: bool
-    stems: bool
-
-
-class TrainingOrderDocument(BaseModel):
-    """What a training job makes."""
-
-    dataset_url: str
-    model_id: str
-    config: dict[str, Any] = Field(description="The configuration, every field stated.")
-    overwrite: bool
-
-
 class InputDocument(BaseModel):
     """The recording, as its headers describe it."""
 
@@ -91,13 +42,6 @@ class InputDocument(BaseModel):
     duration_s: float
     sample_rate_hz: int | None = Field(description="null for MIDI.")
     channels: int | None = Field(description="null for MIDI.")
-
-
-class ModelReference(BaseModel):
-    """A model, and the hash of its weights."""
-
-    id: str
-    sha256: str
 
 
 class InstrumentScore(BaseModel):
@@ -193,25 +137,6 @@ class ExplainResult(ClassifyResult):
     explanations: list[InstrumentExplanation]
 
 
-class DatasetResult(Open):
-    """A finished data set."""
-
-    url: str = Field(description="Where it lies.")
-    digest: str = Field(description="SHA-256 over the checksums of all shards: equal digests are equal data.")
-    n_clips: int
-    n_shards: int
-    labels: list[str]
-    manifest: str = Field(description="Checksums, recipe, versions and occurrence tables, as JSON.")
-
-
-class TrainingResult(Open):
-    """A finished model."""
-
-    trained: ModelReference
-    card: dict[str, Any] = Field(description="All that is known of the model.")
-    curves: str = Field(description="The epochs' losses and F1, as PNG.")
-
-
 class LinksDocument(BaseModel):
     """Where the job and its events are found."""
 
@@ -234,7 +159,7 @@ class JobSummary(BaseModel):
     model: ModelReference | None = Field(
         description="The model that is asked; null for data sets and trainings."
     )
-    order: DatasetOrderDocument | TrainingOrderDocument | None = _optional(
+    order: DatasetOrderDocument | TrainingOrderDocument | None = optional(
         "What a data set or training job makes."
     )
     stopping: bool = Field(

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from ml.errors import InvalidRequestError
-from service import examples, sse
+from service import examples, order_examples, sse
 from service.access import Asking, Caller
 from service.documentation import answer, problems, raw_answer
 from service.etag import matches, strong_etag
@@ -80,7 +80,9 @@ def get_job(services: Provided, caller: Asking, job_id: JobId) -> JobDocument:
     response_model=JobDocument,
     responses={
         200: answer("The job, now cancelled", JobDocument, examples.JOB_CANCELLED),
-        202: answer("The training, which makes a model of what it has", JobDocument, examples.JOB_STOPPING),
+        202: answer(
+            "The training, which makes a model of what it has", JobDocument, order_examples.JOB_STOPPING
+        ),
         204: {"description": "The job had ended; it is deleted, and its files with it"},
         **_GONE,
     },

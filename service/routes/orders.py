@@ -7,11 +7,12 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from service import examples
+from service import order_examples as examples
 from service.access import ADMIN_ONLY
 from service.answers import Prefer, job_answer, job_answers
 from service.bodies import JSON, YAML, read_body
 from service.documentation import problems
+from service.examples import STORE_UNAVAILABLE, UNKNOWN_JOB
 from service.orders import DatasetRequest, TrainingRequest, order_dataset, order_training
 from service.schemas import JobDocument
 from service.services import Provided
@@ -27,7 +28,7 @@ _COMMON_PROBLEMS = {
     "body_too_large": examples.BODY_TOO_LARGE,
     "unsupported_body": examples.UNSUPPORTED_BODY,
     "forbidden_place": examples.FORBIDDEN_PLACE,
-    "store_unavailable": examples.STORE_UNAVAILABLE,
+    "store_unavailable": STORE_UNAVAILABLE,
 }
 
 
@@ -75,7 +76,7 @@ async def make_dataset(request: Request, services: Provided, prefer: Prefer = No
             invalid_config=examples.INVALID_CONFIG,
             model_exists=examples.MODEL_EXISTS,
             job_unfinished=examples.JOB_UNFINISHED,
-            unknown_job=examples.UNKNOWN_JOB,
+            unknown_job=UNKNOWN_JOB,
             **_COMMON_PROBLEMS,
         ),
     },

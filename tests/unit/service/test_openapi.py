@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service import examples, schemas
+from service import examples, order_examples, schemas
 from service.openapi import document_text, main
 from service.orders import DatasetRequest, TrainingRequest
 from worker.problems import MEDIA_TYPE
@@ -125,10 +125,10 @@ def test_orders_are_described_with_every_field() -> None:
 
 
 def test_examples_of_orders_are_taken() -> None:
-    asked = DatasetRequest.model_validate(examples.DATASET_REQUEST)
-    from_yaml = DatasetRequest.model_validate(yaml.safe_load(examples.DATASET_REQUEST_YAML))
+    asked = DatasetRequest.model_validate(order_examples.DATASET_REQUEST)
+    from_yaml = DatasetRequest.model_validate(yaml.safe_load(order_examples.DATASET_REQUEST_YAML))
     assert from_yaml == asked
-    assert TrainingRequest.model_validate(examples.TRAINING_REQUEST).config.n_epochs == 10
+    assert TrainingRequest.model_validate(order_examples.TRAINING_REQUEST).config.n_epochs == 10
 
 
 @pytest.mark.parametrize(
@@ -137,12 +137,12 @@ def test_examples_of_orders_are_taken() -> None:
         (schemas.JobDocument, examples.JOB_SUCCEEDED),
         (schemas.JobDocument, examples.JOB_QUEUED),
         (schemas.JobDocument, examples.JOB_CANCELLED),
-        (schemas.JobDocument, examples.JOB_STOPPING),
-        (schemas.JobDocument, examples.DATASET_QUEUED),
-        (schemas.JobDocument, examples.DATASET_RUNNING),
-        (schemas.JobDocument, examples.DATASET_SUCCEEDED),
-        (schemas.JobDocument, examples.TRAINING_QUEUED),
-        (schemas.JobDocument, examples.TRAINING_SUCCEEDED),
+        (schemas.JobDocument, order_examples.JOB_STOPPING),
+        (schemas.JobDocument, order_examples.DATASET_QUEUED),
+        (schemas.JobDocument, order_examples.DATASET_RUNNING),
+        (schemas.JobDocument, order_examples.DATASET_SUCCEEDED),
+        (schemas.JobDocument, order_examples.TRAINING_QUEUED),
+        (schemas.JobDocument, order_examples.TRAINING_SUCCEEDED),
         (schemas.JobList, examples.JOB_LIST),
         (schemas.ClassifyResult, examples.CLASSIFY_RESULT),
         (schemas.ExplainResult, examples.EXPLAIN_RESULT),
