@@ -6,6 +6,7 @@ job on, so that of two workers with the same message one is heard. A job whose w
 between them without an owner. `record_version` names the shape of the stored JSON.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -173,6 +174,11 @@ def to_record(job: Job) -> bytes:
 def from_record(record: bytes) -> Job:
     """The job of a stored JSON record."""
     return _RECORDS.validate_json(record)
+
+
+def to_event(job: Job) -> str:
+    """A change of status or progress as it stands in the job's stream."""
+    return json.dumps({"id": job.id, "status": job.status, "progress": job.progress.document()})
 
 
 def artifact_path(job_id: str, name: str) -> str:

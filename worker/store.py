@@ -7,7 +7,6 @@ that has not ended yet is kept for `unfinished_ttl_s` at the longest; once ended
 tombstone outlives it, so that its id answers "gone" for a time.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Collection
@@ -20,17 +19,15 @@ from redis.client import Pipeline
 from redis.exceptions import WatchError
 
 from worker import jobs, keys
+from worker.admission import Admission
 from worker.errors import (
     JobDeletedError,
     JobExpiredError,
-    PlaceTakenError,
-    QueueFullError,
     UnknownJobError,
     WorkerLostError,
 )
 from worker.ids import is_job_id
 from worker.jobs import Job, JobKind, JobStatus, ModelRef, QueueName
-from worker.leases import LEASE_S
 from worker.problems import Problem, problem_of
 from worker.progress import Progress
 
@@ -40,27 +37,6 @@ log = logging.getLogger(__name__)
 # would only repeat what the record says.
 MAX_EVENTS = {QueueName.INTERACTIVE: 1_000, QueueName.BATCH: 10_000}
 _SWEEP_BATCH = 200
-
-# Takes a place in the queue and writes the job, both or neither, so that the bound holds however many submit;
-# likewise the place that the job is to write to. Somebody is expected to take the job soon.
-_ADMIT = """
-if ARGV[8] ~= '' then
-  local holder = redis.call('HGET', KEYS[8], ARGV[8])
-  if holder and redis.call('EXISTS', ARGV[9] .. holder) == 1 then return holder end
-end
-if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-if ARGV[8] ~= '' then redis.call('HSET', KEYS[8], ARGV[8], ARGV[2]) end
-redis.call('ZADD', KEYS[1], 0, ARGV[2])
-redis.call('ZADD', KEYS[2], 0, ARGV[2])
-redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[6])
-if ARGV[4] ~= '' then redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[6]) end
-redis.call('XADD', KEYS[5], '*', 'event', ARGV[5])
-redis.call('PEXPIRE', KEYS[5], ARGV[6])
-redis.call('ZADD', KEYS[6], ARGV[7], ARGV[2])
-local t = redis.call('TIME')
-redis.call('ZADD', KEYS[7], t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[10], ARGV[2])
-return 1
-"""
 
 
 @dataclass(frozen=True)
@@ -86,7 +62,7 @@ class JobStore:
     def __init__(self, redis: Redis, lifetimes: Lifetimes) -> None:
         self._redis = redis
         self._lifetimes = lifetimes
-        self._admit = redis.register_script(_ADMIT)
+        self._admission = Admission(redis)
 
     def admit(self, job: Job, upload: bytes = b"", *, max_queued: int) -> None:
         """Stores a queued job, with its recording if it has one, unless its queue is full.
@@ -99,36 +75,7 @@ class JobStore:
             When another job that has not ended writes to the same place; it names that job.
         """
         self.sweep()
-        lifetime_ms = round(self._lifetimes.unfinished_ttl_s * 1000)
-        admitted = self._admit(
-            keys=[
-                keys.queue(job.queue),
-                keys.JOBS,
-                keys.record(job.id),
-                keys.upload(job.id),
-                keys.events(job.id),
-                keys.EXPIRIES,
-                keys.LEASES,
-                keys.PLACES,
-            ],
-            args=[
-                max_queued,
-                job.id,
-                jobs.to_record(job),
-                upload,
-                event_json(job),
-                lifetime_ms,
-                _milliseconds(job.created_at) + lifetime_ms,
-                job.order.place if job.order is not None else "",
-                keys.record(""),
-                round(LEASE_S * 1000),
-            ],
-        )
-        if isinstance(admitted, bytes):
-            holder = admitted.decode()
-            raise PlaceTakenError(f"Job {holder} is at work on the same place.", extra={"job": holder})
-        if not admitted:
-            raise QueueFullError(f"{max_queued} jobs wait already; try again later.")
+        self._admission.admit(job, upload, lifetime_s=self._lifetimes.unfinished_ttl_s, max_queued=max_queued)
 
     def get(self, job_id: str) -> Job:
         """The job.
@@ -308,7 +255,7 @@ class JobStore:
     def _write(self, pipe: Pipeline, before: Job, after: Job) -> None:
         pipe.set(keys.record(after.id), jobs.to_record(after), keepttl=True)
         events, most = keys.events(after.id), MAX_EVENTS[after.queue]
-        pipe.xadd(events, {"event": event_json(after)}, maxlen=most, approximate=True)
+        pipe.xadd(events, {"event": jobs.to_event(after)}, maxlen=most, approximate=True)
         if before.status is JobStatus.QUEUED and after.status is not JobStatus.QUEUED:
             pipe.zrem(keys.queue(after.queue), after.id)
         if after.expires_at is None:
@@ -344,11 +291,6 @@ class JobStore:
         if fate == b"deleted":
             return JobDeletedError(f"Job {job_id} was deleted.")
         return UnknownJobError(f"There is no job {job_id[:64]!r}.")
-
-
-def event_json(job: Job) -> str:
-    """A change of status or progress as it stands in the job's stream."""
-    return json.dumps({"id": job.id, "status": job.status, "progress": job.progress.document()})
 
 
 def _now() -> datetime:

@@ -53,7 +53,7 @@ class Bench:
 def bench(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Bench:
     for module_ in (leases_module, units_module):
         monkeypatch.setattr(module_, "_LEASE_MS", round(SOON_S * 1000))
-    monkeypatch.setattr("worker.store.LEASE_S", SOON_S)
+    monkeypatch.setattr("worker.admission.LEASE_S", SOON_S)
     return Bench(redis_url)
 
 
