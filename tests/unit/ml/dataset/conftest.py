@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def s3_bucket() -> Iterator[str]:
         patch.setenv("AWS_ACCESS_KEY_ID", "somebody")
         patch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        fsspec.filesystem("s3", skip_instance_cache=True).mkdir("sounds")
-        yield "s3://sounds"
+        fsspec.get_filesystem_class("s3").clear_instance_cache()  # they know an earlier server
+        bucket = f"sounds-{uuid.uuid4().hex}"  # all servers of a process share their buckets
+        fsspec.filesystem("s3").mkdir(bucket)
+        yield f"s3://{bucket}"
     server.stop()

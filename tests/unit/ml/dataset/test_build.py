@@ -38,6 +38,7 @@ from ml.dataset.storage import open_storage
 from ml.errors import StorageError
 from ml.melspec import MelConfig, level_db
 from ml.synthesis.instantiate import ClipPlan, instantiate
+from ml.synthesis.midi_file import clip_midi
 from ml.synthesis.mix import render_clip
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ
@@ -197,6 +198,24 @@ def test_a_shard_instantiates_its_own_clips_only(tmp_path: Path, monkeypatch: py
     clips = plan.clips(plan.shard("validation-00007"))
     assert len(clips) == len(drawn) == CLIPS_PER_SHARD
     assert {clip.split for clip in clips} == {"validation"}
+
+
+def test_notes_from_outside_are_drawn_by_the_planner_alone(tmp_path: Path) -> None:
+    (tmp_path / "midi").mkdir()
+    clip = next(instantiate(RECIPE))
+    (tmp_path / "midi" / "song.mid").write_bytes(clip_midi(clip))
+    melody = {"source": "phrases", "folder": str(tmp_path / "midi")}
+    recipe = Recipe.model_validate({**RECIPE.model_dump(), "n_clips": 5, "melody": melody})
+    expected = sorted(clip.to_json() for clip in instantiate(recipe))
+    storage = open_storage(tmp_path / "set")
+    planned = plan_dataset(recipe, storage, clips_per_shard=3)
+    (tmp_path / "midi" / "song.mid").unlink()  # as on another machine
+    plan = open_plan(storage)
+    assert sorted(c.to_json() for shard in plan.shards for c in plan.clips(shard)) == expected
+    assert plan_dataset(recipe, storage, clips_per_shard=3) == planned
+    for shard in plan.shards:
+        build_shard(plan, shard.name)
+    assert finish_dataset(plan).n_clips == 5
 
 
 def test_a_machine_with_another_soundfont_or_library_is_refused(
