@@ -199,7 +199,7 @@ def import_folder(
 
 
 def train(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="A finished data set's folder.")],
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A finished data set's folder or URL.")],
     out: Annotated[
         Path | None,
         typer.Option(help="Model folder to write or to go on with; default: models/NETWORK."),
@@ -231,7 +231,7 @@ def train(
     ] = False,
     device: _DeviceOption = "auto",
 ) -> None:
-    """Train a network on DATASET. Interrupt it freely: the same command continues after the last epoch."""
+    """Train a network on DATASET. Interrupt it freely: the same command continues."""
     from ml.training.config import read_config
     from ml.training.state import EpochRecord
     from ml.training.train import train as train_network
@@ -273,7 +273,7 @@ def train(
                 on_step=lambda done, total: bar.update(task, completed=done, total=total),
             )
     except KeyboardInterrupt:
-        console.print(f"Stopped. Finished epochs are in {folder}; the same command continues.")
+        console.print(f"Stopped. What is done stays in {folder}; the same command continues.")
         raise typer.Exit(130) from None
     console.print(tables.trained(card))
 
@@ -282,7 +282,7 @@ def calibrate(
     model: Annotated[
         Path, typer.Argument(metavar="MODEL", help="The model's folder; its card is rewritten.")
     ],
-    dataset: Annotated[Path, typer.Option(help="The data set that model and folds were trained on.")],
+    dataset: Annotated[str, typer.Option(help="The data set that model and folds were trained on.")],
     fold: Annotated[
         list[Path], typer.Option(help="Folder of a model trained with --leave-out (repeatable).")
     ],

@@ -17,14 +17,14 @@ from torch import Tensor, nn
 
 from ml.checkpoint import CARD_NAME
 from ml.dataset.storage import Storage
-from ml.errors import InvalidRequestError
+from ml.errors import ConflictError
 
 STATE_FOLDER = "training"
 STATE_NAME = f"{STATE_FOLDER}/state.json"
 BEST_NAME = f"{STATE_FOLDER}/best.safetensors"
 
 
-class ModelConflictError(InvalidRequestError):
+class ModelConflictError(ConflictError):
     """A model folder holds what a training run may not replace without being told to."""
 
     code = "model-conflict"
