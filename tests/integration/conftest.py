@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.integration.making import KEY
 from tests.integration.processes import Stack, running_stack
 
 _LOG_TAIL = 8_000
@@ -22,7 +23,8 @@ _LOG_TAIL = 8_000
 def stack() -> Iterator[Stack]:
     """The shared service, ready to work."""
     folder = Path(tempfile.mkdtemp(prefix="ts-stack-"))
-    with running_stack(folder, TIMBRESCOPE_CONCURRENCY="2") as started:
+    settings = {"TIMBRESCOPE_ADMIN_KEY": KEY, "TIMBRESCOPE_STATE_DIR": str(folder / "state")}
+    with running_stack(folder, TIMBRESCOPE_CONCURRENCY="2", **settings) as started:
         yield started
     shutil.rmtree(folder)
 

@@ -69,7 +69,10 @@ def service_answers(folder: Path, stack: Stack) -> Mapping[int, str]:
     """What the commands that ask a service print, by the line of their block."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    return run_session("service", folder, lambda text: text.replace(ADDRESS, stack.url))
+    key_file = folder / ".local" / "state" / "timbrescope" / "admin-key"
+    key_file.parent.mkdir(parents=True)
+    key_file.write_text(stack.settings["TIMBRESCOPE_ADMIN_KEY"])
+    return run_session("service", folder, lambda text: text.replace(ADDRESS, stack.url), HOME=str(folder))
 
 
 @pytest.mark.slow
@@ -119,7 +122,7 @@ def test_a_comparison_notices_what_is_wrong() -> None:
 
 
 def run_session(
-    session: str, folder: Path, adapt: Callable[[str], str] = lambda text: text
+    session: str, folder: Path, adapt: Callable[[str], str] = lambda text: text, **variables: str
 ) -> Mapping[int, str]:
     """Runs a session's blocks in one shell that stops at the first failure."""
     chosen = [block for block in blocks() if block.marker == f"run: {session}"]
@@ -131,6 +134,7 @@ def run_session(
         "COLUMNS": "100",
         "NO_COLOR": "1",
         "NO_PROXY": "127.0.0.1",
+        **variables,
     }
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],

@@ -13,19 +13,32 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import worker.errors
-from ml.checkpoint import SHIPPED_MODELS, read_card
+from ml.checkpoint import SHIPPED_MODELS, InvalidCheckpointError, read_card
+from ml.dataset.manifest import InvalidDatasetError
+from ml.dataset.plan import DatasetConflictError
+from ml.dataset.sameness import SoundFontMismatchError, VersionMismatchError
 from ml.errors import (
+    ConflictError,
     InvalidRequestError,
     RangeRequiredError,
+    StorageError,
     SystemDependencyError,
     TimbrescopeError,
     UnknownInstrumentError,
     UnknownModelError,
 )
+from ml.evaluation.suites.registry import ALL, NAMED, SUITES
 from ml.media import InvalidMediaError, MediaError, MediaTooLargeError
-from ml.networks.registry import build_network
+from ml.networks.registry import NETWORKS, build_network
 from ml.relevance.engine import UnknownEngineError
+from ml.synthesis.melodies.corpora import MissingCorpusError
+from ml.synthesis.melodies.source import MelodySourceError
+from ml.synthesis.recipe import InvalidRecipeError, Recipe
+from ml.synthesis.render import MissingFluidSynthError
+from ml.synthesis.soundfonts import MissingSoundFontError
+from ml.training.state import ModelConflictError
 from service.app import create_app
+from service.orders import DatasetRequest, TrainingRequest
 from service.settings import ServiceSettings
 from service.uploads import ExplainForm
 from tests.readme import COMMAND_LANGUAGES, ROOT, Block, blocks, readme
@@ -73,7 +86,7 @@ def test_only_variables_that_exist_are_named() -> None:
 
 
 def test_the_table_of_commands_has_every_command_and_option() -> None:
-    rows = dict(re.findall(r"^\| `timbrescope (\w+)[^`]*` \| (.*) \|$", readme(), re.MULTILINE))
+    rows = dict(re.findall(r"^\| `timbrescope ([\w-]+)[^`]*` \| (.*) \|$", readme(), re.MULTILINE))
     assert set(rows) == set(_commands())
     for name, options in _commands().items():
         assert set(re.findall(r"--[a-z-]+", rows[name])) == options, name
@@ -109,6 +122,35 @@ def test_the_table_of_calls_has_every_call() -> None:
 def test_the_table_of_fields_has_every_field() -> None:
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (?:both|`/explain`) \|", readme(), re.MULTILINE)
     assert set(re.findall(r"\w+", " ".join(rows))) == set(ExplainForm.model_fields)
+
+
+def test_the_table_of_orders_has_every_field() -> None:
+    (table,) = re.findall(r"^\| body of \|.*?\n\n", readme(), re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[2] for row in table.splitlines()[2:-1])))
+    assert named == set(DatasetRequest.model_fields) | set(TrainingRequest.model_fields)
+
+
+def test_the_table_of_recipes_has_every_field() -> None:
+    (table,) = re.findall(r"^\| field \| says \|.*?\n\n", readme(), re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:-1])))
+    assert named == set(Recipe.model_fields)
+
+
+def test_every_recipe_is_named() -> None:
+    committed = {path.relative_to(ROOT).as_posix() for path in (ROOT / "recipes").iterdir()}
+    assert committed == set(re.findall(r"`(recipes/[\w.-]+)`", readme()))
+
+
+def test_the_table_of_suites_has_every_suite() -> None:
+    (table,) = re.findall(r"^\| suite \| what is.*?\n\n", readme(), re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert rows == [*(suite.name for suite in SUITES if suite.name not in NAMED), ALL]
+
+
+def test_the_table_of_networks_has_every_network() -> None:
+    for name in NETWORKS:
+        weights = sum(part.numel() for part in build_network(name, 12, 128).parameters())
+        assert f"| `{name}` | {weights:,} |" in readme()
 
 
 def test_the_table_of_problems_has_every_problem_of_the_api() -> None:
@@ -236,9 +278,13 @@ def _problems() -> Iterable[type[TimbrescopeError]]:
     families = {MediaError, InvalidMediaError, MediaTooLargeError}
     yield from set(_subclasses(MediaError)) - families
     yield from (InvalidRequestError, RangeRequiredError, UnknownInstrumentError, UnknownModelError)
-    yield from (SystemDependencyError, UnknownEngineError)
+    yield from (UnknownEngineError, InvalidRecipeError, MelodySourceError, InvalidDatasetError)
+    yield from (DatasetConflictError, ModelConflictError, InvalidCheckpointError, StorageError)
+    yield from (SystemDependencyError, MissingFluidSynthError, MissingSoundFontError, MissingCorpusError)
+    yield from (SoundFontMismatchError, VersionMismatchError)
     for value in vars(worker.errors).values():
-        if isinstance(value, type) and issubclass(value, TimbrescopeError) and value is not TimbrescopeError:
+        is_error = isinstance(value, type) and issubclass(value, TimbrescopeError)
+        if is_error and value not in (TimbrescopeError, ConflictError):
             yield value
 
 
