@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 EXAMPLE = "examples/trumpet-and-celesta.wav"
 TINY = """\
@@ -81,6 +82,7 @@ def test_explain_writes_every_artefact_it_names(tmp_path: Path) -> None:
         (["train", "examples", "--out", "x"], "no finished data set"),
         (["train", "examples", "--network", "nope", "--id", "Über"], "'Über' cannot be a model's id"),
         (["dataset", "recipes/tiny.yaml", "--out", "README.md/x"], "README.md/x cannot be made"),
+        (["import-folder", "openapi", "--out", "x"], "openapi holds 0 folders"),
         (["evaluate", "--seed", "20240501"], "Seed 20240501 is that of the model's training data"),
     ],
 )
@@ -115,6 +117,32 @@ def test_a_data_set_a_model_and_its_evaluation(tmp_path: Path) -> None:
         "Piccolo",
         "Acoustic Bass",
     }
+
+
+def test_a_model_of_ones_own_recordings(tmp_path: Path) -> None:
+    times_s = np.arange(2 * 44_100) / 44_100
+    for label, pitch_hz in (("Flute", 700.0), ("Tuba", 80.0)):
+        (tmp_path / "sounds" / label).mkdir(parents=True)
+        for number in range(4):
+            tone = 0.3 * np.sin(2 * np.pi * (pitch_hz + 5.0 * number) * times_s)
+            soundfile.write(tmp_path / "sounds" / label / f"{number}.flac", tone, 44_100)
+    data, model = tmp_path / "data", tmp_path / "flute-or-tuba"
+    (tmp_path / "sounds" / "Tuba" / "notes.txt").write_text("no sound")
+    refused = timbrescope("import-folder", tmp_path / "sounds", "--out", data)
+    assert refused.returncode == 1
+    assert "Tuba/notes.txt" in refused.stderr
+    assert not data.exists()
+    options = ("--skip-unreadable", "--validation-share", "0.5", "--seed", "3")
+    imported = timbrescope("import-folder", tmp_path / "sounds", "--out", data, *options)
+    assert imported.returncode == 0, imported.stderr
+    assert "Flute" in imported.stdout
+    trained = timbrescope("train", data, "--out", model, "--epochs", "1", "--batch-size", "2")
+    assert trained.returncode == 0, trained.stderr
+    heard = timbrescope("classify", tmp_path / "sounds" / "Tuba" / "0.flac", "--model", model, "--json")
+    assert {entry["instrument"] for entry in json.loads(heard.stdout)["instruments"]} == {"Flute", "Tuba"}
+    judged = timbrescope("evaluate", model, "--dataset", data, "--json")
+    assert judged.returncode == 0, judged.stderr
+    assert json.loads(judged.stdout)["summary"][0]["n_clips"] == 4
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_command_continues(tmp_path: Path) -> None:

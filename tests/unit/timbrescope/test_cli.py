@@ -43,7 +43,11 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
         [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True, timeout=120
     ).stdout
     assert said.splitlines()[-1] == "heavy: []"
-    for command in ("up", "api", "worker", "classify", "explain", "dataset", "train", "evaluate", "doctor"):
+    of_servers, offline = (
+        ("up", "api", "worker"),
+        ("classify", "explain", "dataset", "import-folder", "train"),
+    )
+    for command in (*of_servers, *offline, "evaluate", "doctor"):
         assert f"│ {command} " in said
 
 
