@@ -27,7 +27,7 @@ from ml.synthesis.recipe import read_recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ, RenderOptions, render_events
 
 EXAMPLE = Path("examples/trumpet-and-celesta.wav")
-N_DATASET_CLIPS = 12
+N_DATASET_CLIPS = 24
 TWO, FOUR = ("Trumpet", "Celesta"), ("Trumpet", "Celesta", "Violin", "Piccolo")
 
 
@@ -81,7 +81,9 @@ def _whole_explanation() -> tuple[Side, Side]:
 
 
 def _dataset() -> tuple[Side, Side]:
-    recipe = read_recipe(Path("recipes/protocol.yaml")).model_copy(update={"n_clips": N_DATASET_CLIPS})
+    recipe = read_recipe(Path("recipes/protocol.yaml")).model_copy(
+        update={"n_clips": N_DATASET_CLIPS, "validation_share": 0.0}
+    )
     plan = plan_dataset(recipe, LocalStorage(Path(tempfile.mkdtemp(prefix="timbrescope-bench-"))))
     clips = tuple(instantiate(recipe))
     n_samples = round(recipe.clip_duration_s * SAMPLE_RATE_HZ)
@@ -109,5 +111,13 @@ ROWS = (
     Row("passes", "2 instruments x 5 concepts, maps", "one forward pass", COST, "<= 8", _passes),
     Row("growth", "4 instruments x 16 concepts", "1 instrument x 1 concept", COST, "<= 12", _growth),
     Row("whole", "decode to artefacts, in process", "the maps alone", COST, "<= 3", _whole_explanation),
-    Row("dataset", "protocol clips to sound and log-mels", "FluidSynth alone", COST, "<= 1.3", _dataset),
+    Row(
+        "dataset",
+        "protocol clips to sound and log-mels",
+        "FluidSynth alone",
+        COST,
+        "<= 1.3",
+        _dataset,
+        n_repeats=5,
+    ),
 )

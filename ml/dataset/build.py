@@ -104,18 +104,18 @@ def build_shard(plan: DatasetPlan, name: str, on_clip: DatasetProgress | None = 
 
 
 def _shard_clip(plan: DatasetPlan, clip: ClipPlan) -> ShardClip:
-    rendered = render_clip(clip, plan.banks)
+    rendered, line = render_clip(clip, plan.banks), clip.to_json()
     stem_levels = None
     if plan.content.stems:
         stem_levels = np.stack([level_db(stem, plan.mel) for stem in rendered.stems]).astype(np.float16)
     return ShardClip(
         clip.clip_id,
-        clip.to_json(),
+        line,
         tuple(plan.recipe.labels.index(stem.instrument) for stem in clip.stems),
         tuple(sorted({stem.soundfont for stem in clip.stems})),
         level_db(rendered.mix, plan.mel).astype(np.float16),
         stem_levels,
-        clip_members(rendered, stems=plan.content.stems) if plan.content.audio else {},
+        clip_members(rendered, line, stems=plan.content.stems) if plan.content.audio else {},
     )
 
 

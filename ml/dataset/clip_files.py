@@ -8,7 +8,6 @@ instrument's, `<id>.residual.flac`: together they sum to the mix, to 16-bit roun
 from __future__ import annotations
 
 import io
-import json
 
 import numpy as np
 import soundfile
@@ -18,15 +17,18 @@ from ml.synthesis.midi_file import clip_midi
 from ml.synthesis.mix import RenderedClip
 from ml.synthesis.render import SAMPLE_RATE_HZ
 
+FULL_SCALE = 32_768
 FLAC_COMPRESSION = 0.5  # of 0..1; the strongest takes twice as long and saves one percent
 
 
-def clip_members(clip: RenderedClip, *, stems: bool) -> dict[str, bytes]:
+def clip_members(clip: RenderedClip, line: str, *, stems: bool) -> dict[str, bytes]:
     """A clip's files, by name.
 
     Parameters
     ----------
     clip : RenderedClip
+    line : str
+        Its plan, as JSON.
     stems : bool
         Whether its stems are among them.
 
@@ -41,16 +43,20 @@ def clip_members(clip: RenderedClip, *, stems: bool) -> dict[str, bytes]:
         members |= {f"{clip_id}.{place}.flac": _flac(stem) for place, stem in enumerate(clip.stems)}
         if clip.residual is not None:
             members[f"{clip_id}.residual.flac"] = _flac(clip.residual)
-    description = {**json.loads(clip.plan.to_json()), "common_gain_db": clip.common_gain_db}
-    members[f"{clip_id}.json"] = json.dumps(description, separators=(",", ":")).encode()
+    # the plan's line is an object already: adding to its text spares taking it apart again
+    members[f"{clip_id}.json"] = (
+        f'{line.removesuffix("}")},"common_gain_db":{clip.common_gain_db!r}}}'.encode()
+    )
     return members
 
 
 def _flac(samples: NDArray[np.float32]) -> bytes:
+    # libsndfile converts floats more slowly
+    steps = np.clip(np.rint(samples * np.float32(FULL_SCALE)), -FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
     buffer = io.BytesIO()
     soundfile.write(
         buffer,
-        samples,
+        steps,
         SAMPLE_RATE_HZ,
         format="FLAC",
         subtype="PCM_16",

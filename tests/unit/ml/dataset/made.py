@@ -17,8 +17,8 @@ N_FRAMES = 431
 MEL = MelConfig()
 
 
-def sparse_data_set(folder: Path, n_clips: int, n_frames: int = N_FRAMES) -> Manifest:
-    """A data set whose clips are zeros but for the first cell, which is the clip's number modulo 2,000."""
+def sparse_data_set(folder: Path, n_clips: int, n_frames: int = N_FRAMES, *, marked: bool = True) -> Manifest:
+    """A data set whose clips are zeros but for the first cell: a marked clip has its number modulo 2,000."""
     recipe = Recipe(name="sparse", n_clips=n_clips, validation_share=0.0)
     clip_bytes = MEL.n_mels * n_frames * 2
     folder.mkdir()
@@ -30,7 +30,7 @@ def sparse_data_set(folder: Path, n_clips: int, n_frames: int = N_FRAMES) -> Man
             header = {"descr": "<f2", "fortran_order": False, "shape": (len(clips), MEL.n_mels, n_frames)}
             np.lib.format.write_array_header_1_0(stream, header)
             start = stream.tell()
-            for place, clip in enumerate(clips):
+            for place, clip in enumerate(clips if marked else ()):
                 stream.seek(start + place * clip_bytes)
                 stream.write(np.float16(clip % 2_000).tobytes())
             stream.truncate(start + len(clips) * clip_bytes)
