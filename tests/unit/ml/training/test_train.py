@@ -139,7 +139,7 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_made(dataset: Path
         train(tmp_path, folder, CONFIG, model_id="x", device="cpu")
     assert not folder.exists()
     (tmp_path / "file").write_text("x")
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot be made"):
         train(dataset, tmp_path / "file" / "model", CONFIG, model_id="x", device="cpu")
 
 
