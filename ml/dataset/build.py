@@ -11,8 +11,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,7 @@ from ml.dataset.shards import (
 from ml.dataset.storage import Storage, open_storage
 from ml.errors import StorageError
 from ml.melspec import MelConfig, level_db
-from ml.synthesis.mix import render_clip
+from ml.synthesis.mix import RenderedClip, render_clip
 from ml.synthesis.plan import ClipPlan
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ
@@ -59,6 +60,8 @@ __all__ = [
     "open_plan",
     "plan_dataset",
 ]
+
+CLIPS_BEING_ENCODED = 1  # beside the one that is rendered: encoding is the faster of the two
 
 DatasetProgress = Callable[[int, int], None]  # (clips done, clips in all); may raise to stop
 
@@ -96,15 +99,27 @@ def build_shard(plan: DatasetPlan, name: str, on_clip: DatasetProgress | None = 
     if finished is not None:
         return finished
     writer = ShardWriter(shard.name, shard.split)
-    for done, clip in enumerate(plan.clips(shard), start=1):
-        writer.add(_shard_clip(plan, clip))
+    for done, clip in enumerate(_finished_clips(plan, plan.clips(shard)), start=1):
+        writer.add(clip)
         if on_clip is not None:
             on_clip(done, len(shard))
     return writer.write(plan.storage)
 
 
-def _shard_clip(plan: DatasetPlan, clip: ClipPlan) -> ShardClip:
-    rendered, line = render_clip(clip, plan.banks), clip.to_json()
+def _finished_clips(plan: DatasetPlan, clips: Sequence[ClipPlan]) -> Iterator[ShardClip]:
+    """Clips in their order; while one is rendered, a thread encodes the one before."""
+    with ThreadPoolExecutor(1, thread_name_prefix="encoding") as background:
+        pending: deque[Future[ShardClip]] = deque()
+        for clip in clips:
+            pending.append(background.submit(_shard_clip, plan, render_clip(clip, plan.banks)))
+            if len(pending) > CLIPS_BEING_ENCODED:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+
+
+def _shard_clip(plan: DatasetPlan, rendered: RenderedClip) -> ShardClip:
+    clip, line = rendered.plan, rendered.plan.to_json()
     stem_levels = None
     if plan.content.stems:
         stem_levels = np.stack([level_db(stem, plan.mel) for stem in rendered.stems]).astype(np.float16)

@@ -77,12 +77,15 @@ def render_clip(plan: ClipPlan, banks: Mapping[str, Bank]) -> RenderedClip:
     residual = None
     if plan.effects is not None:
         stems, residual = apply_effects(plan.effects, stems)
-    peak = float(np.abs(_sum(stems, residual)).max())
+    mix = _sum(stems, residual)
+    peak = max(float(mix.max()), -float(mix.min()))
     common_gain = min(1.0, PEAK_CEILING / peak) if peak > 0.0 else 1.0
-    stems *= np.float32(common_gain)
-    if residual is not None:
-        residual *= np.float32(common_gain)
-    return RenderedClip(plan, stems, _sum(stems, residual), float(20.0 * np.log10(common_gain)), residual)
+    if common_gain < 1.0:
+        stems *= np.float32(common_gain)
+        if residual is not None:
+            residual *= np.float32(common_gain)
+        mix = _sum(stems, residual)
+    return RenderedClip(plan, stems, mix, float(20.0 * np.log10(common_gain)), residual)
 
 
 def _sum(stems: NDArray[np.float32], residual: NDArray[np.float32] | None) -> NDArray[np.float32]:
