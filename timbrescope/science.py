@@ -222,6 +222,9 @@ def train(
         typer.Option(help="SoundFont to keep out of training and to validate on (repeatable)."),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Model folder whose weights the run begins with.")
+    ] = None,
     model_id: Annotated[str | None, typer.Option("--id", help="The model's id; default: OUT's name.")] = None,
     licence: Annotated[
         list[str] | None, typer.Option(help="NAME=LICENCE of a SoundFont, for the model card (repeatable).")
@@ -268,6 +271,7 @@ def train(
                 model_id=model_id if model_id is not None else folder.resolve().name.lower(),
                 device=device,
                 overwrite=overwrite,
+                start_from=start_from,
                 licences=_licences(licence or []),
                 on_epoch=on_epoch,
                 on_step=lambda done, total: bar.update(task, completed=done, total=total),

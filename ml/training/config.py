@@ -40,6 +40,8 @@ class TrainingConfig(BaseModel):
         With `remix`: how many examples make an epoch; None for as many as the training part has clips.
     number_weights : tuple of float
         With `remix`: relative chance of 1, 2, 3, ... instruments per example.
+    soundfont_weights : dict of str to float
+        With `remix`: how often each SoundFont is drawn in relation to others; 1 where none is named.
     gain_db : float
         With `remix`: each part's level is drawn from -gain_db..gain_db.
     crop_s : float or None
@@ -66,6 +68,7 @@ class TrainingConfig(BaseModel):
     remix: bool = False
     examples_per_epoch: Annotated[int, Field(ge=1)] | None = None
     number_weights: tuple[Annotated[float, Field(ge=0.0)], ...] = (0.25, 0.3, 0.25, 0.2)
+    soundfont_weights: dict[str, Annotated[float, Field(gt=0.0, le=1e6)]] = Field(default_factory=dict)
     gain_db: Annotated[float, Field(ge=0.0, le=40.0)] = 8.0
     crop_s: Annotated[float, Field(ge=0.5, le=60.0)] | None = None
     augment: bool = False

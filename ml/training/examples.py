@@ -118,6 +118,7 @@ class RemixedExamples(ExampleSource):
         self._training, self._validation = training, validation
         self._plan = RemixPlan(
             config.number_weights,
+            config.soundfont_weights,
             config.gain_db,
             min(cropped, n_frames),
             frames_per_step,
@@ -125,7 +126,7 @@ class RemixedExamples(ExampleSource):
             Augmentation(mel) if config.augment else None,
         )
         self._plain = RemixPlan(
-            config.number_weights, VALIDATION_GAIN_DB, n_frames, frames_per_step, None, None
+            config.number_weights, {}, VALIDATION_GAIN_DB, n_frames, frames_per_step, None, None
         )
 
     def step(self, epoch: int, step: int) -> Examples:

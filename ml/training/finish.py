@@ -18,6 +18,7 @@ from ml.evaluation.metrics import best_thresholds, f1_scores
 from ml.probabilities import fit_calibration
 from ml.training.config import TrainingConfig
 from ml.training.curves import curves_png
+from ml.training.start import StartingPoint
 from ml.training.state import TrainingState, plain_weights
 
 CURVES_NAME = "curves.png"
@@ -51,6 +52,7 @@ def finish_model(
     config: TrainingConfig,
     manifest: Manifest,
     state: TrainingState,
+    start: StartingPoint | None,
     licences: Mapping[str, str],
 ) -> ModelCard:
     """Write a model.
@@ -68,6 +70,8 @@ def finish_model(
     manifest : Manifest
         Of the data set.
     state : TrainingState
+    start : StartingPoint or None
+        The model whose weights the run began with.
     licences : mapping of str to str
         Of SoundFonts.
 
@@ -94,7 +98,7 @@ def finish_model(
         mel=manifest.mel.to_dict(),
         sha256=hashlib.sha256(weights).hexdigest(),
         dataset={**manifest.source.to_dict(), "digest": manifest.digest, "versions": manifest.versions},
-        training=_training_record(config, state),
+        training=_training_record(config, state, start),
         metrics={
             "split": "left out" if config.left_out_soundfonts else "validation",
             "n_clips": len(truth),
@@ -114,7 +118,9 @@ def finish_model(
     return card
 
 
-def _training_record(config: TrainingConfig, state: TrainingState) -> dict[str, Any]:
+def _training_record(
+    config: TrainingConfig, state: TrainingState, start: StartingPoint | None
+) -> dict[str, Any]:
     import torch
 
     history = [
@@ -132,4 +138,14 @@ def _training_record(config: TrainingConfig, state: TrainingState) -> dict[str, 
         "epochs_done": len(state.epochs),
         "best_epoch": state.best.epoch,
         "history": history,
+        "started_from": None if start is None else _started_from(start.card),
+    }
+
+
+def _started_from(card: ModelCard) -> dict[str, Any]:
+    return {
+        "id": card.id,
+        "sha256": card.sha256,
+        "dataset_digest": card.dataset.get("digest"),
+        "training": card.training,
     }

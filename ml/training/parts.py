@@ -18,6 +18,14 @@ from ml.dataset.reader import SplitReader
 
 
 @dataclass(frozen=True)
+class PartGroup:
+    """The parts of one label that one SoundFont plays: their positions among all parts."""
+
+    soundfont: str
+    members: NDArray[np.intp]
+
+
+@dataclass(frozen=True)
 class Parts:
     """Sounds with one label each.
 
@@ -29,14 +37,14 @@ class Parts:
         Each part's clip in the reader.
     labels : ndarray of int, shape (n_parts,)
         Each part's label.
-    groups : mapping of int to tuple of ndarray of int
-        By label: for each SoundFont that plays it, the positions of its parts.
+    groups : mapping of int to tuple of PartGroup
+        By label: its parts, SoundFont by SoundFont.
     """
 
     reader: SplitReader
     indices: NDArray[np.intp]
     labels: NDArray[np.intp]
-    groups: Mapping[int, tuple[NDArray[np.intp], ...]]
+    groups: Mapping[int, tuple[PartGroup, ...]]
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -82,7 +90,7 @@ def find_parts(reader: SplitReader, soundfonts: frozenset[str] | None = None) ->
     played_by_font = reader.soundfonts[indices]
     groups = {
         int(label): tuple(
-            np.flatnonzero((labels == label) & (played_by_font == font))
+            PartGroup(str(font), np.flatnonzero((labels == label) & (played_by_font == font)))
             for font in np.unique(played_by_font[labels == label])
         )
         for label in np.unique(labels)
@@ -100,16 +108,22 @@ class Cast:
 
 
 def draw_cast(
-    parts: Parts, n_examples: int, number_weights: tuple[float, ...], rng: np.random.Generator
+    parts: Parts,
+    n_examples: int,
+    number_weights: tuple[float, ...],
+    soundfont_weights: Mapping[str, float],
+    rng: np.random.Generator,
 ) -> Cast:
-    """Draw the parts of examples: how many, which labels, which SoundFont, which clip, each evenly.
+    """Draw the parts of examples: how many, which labels, which SoundFont, which clip.
 
     Parameters
     ----------
     parts : Parts
     n_examples : int
     number_weights : tuple of float
-        Relative chance of 1, 2, ... parts per example; at most one of each label.
+        Relative chance of 1, 2, ... parts per example; at most one of each label, labels drawn evenly.
+    soundfont_weights : mapping of str to float
+        Relative chance of each SoundFont among those that play a label; 1 where none is named.
     rng : numpy.random.Generator
 
     Returns
@@ -123,8 +137,9 @@ def draw_cast(
     for index in range(n_examples):
         n_parts = 1 + int(rng.choice(len(weights), p=weights / weights.sum()))
         for label in rng.choice(playable, size=n_parts, replace=False):
-            fonts = parts.groups[int(label)]
-            members = fonts[int(rng.integers(len(fonts)))]
+            groups = parts.groups[int(label)]
+            chances = np.array([soundfont_weights.get(group.soundfont, 1.0) for group in groups])
+            members = groups[int(rng.choice(len(groups), p=chances / chances.sum()))].members
             part.append(int(members[rng.integers(len(members))]))
             example.append(index)
     return Cast(np.array(part), np.array(example), n_examples)

@@ -13,6 +13,7 @@ patches of cells, over their active cells.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,8 +26,8 @@ from ml.training.augment import Augmentation, change_mixes, change_parts, hide, 
 from ml.training.parts import Parts, draw_cast
 
 ACTIVE_DB = 60.0
-HEARD_SHARE = 0.4
-HEARD_CELLS = 20  # of a whole example: fewer are no evidence that anybody could hear
+HEARD_SHARE = 0.25
+HEARD_CELLS = 10  # of a whole example: fewer are no evidence that anybody could hear
 SOUNDING_CELLS = 6  # of one step; 1 to 6 leave it undecided
 UNDECIDED = -1.0
 _LOWEST_POWER = 1e-10
@@ -41,6 +42,8 @@ class RemixPlan:
     ----------
     number_weights : tuple of float
         Relative chance of 1, 2, 3, ... instruments.
+    soundfont_weights : mapping of str to float
+        Relative chance of each SoundFont; 1 where none is named.
     gain_db : float
         Each part's gain is drawn from -gain_db..gain_db.
     n_frames : int
@@ -54,6 +57,7 @@ class RemixPlan:
     """
 
     number_weights: tuple[float, ...]
+    soundfont_weights: Mapping[str, float]
     gain_db: float
     n_frames: int
     frames_per_step: int
@@ -123,7 +127,7 @@ def draw_examples(parts: Parts, n_examples: int, plan: RemixPlan, rng: np.random
     -------
     Examples
     """
-    cast = draw_cast(parts, n_examples, plan.number_weights, rng)
+    cast = draw_cast(parts, n_examples, plan.number_weights, plan.soundfont_weights, rng)
     levels = _stretches(parts.levels_db(cast.part), plan.n_frames, rng)
     gains = torch.from_numpy(rng.uniform(-plan.gain_db, plan.gain_db, len(levels)).astype(np.float32))
     owner = torch.from_numpy(cast.example)

@@ -38,6 +38,7 @@ from ml.training.guide import OwnershipGuide
 from ml.training.losses import LossWeights, label_loss, training_loss
 from ml.training.remix import Examples
 from ml.training.scaling import scaled_batch
+from ml.training.start import StartingPoint, read_start
 from ml.training.state import (
     EpochRecord,
     TrainingState,
@@ -68,11 +69,12 @@ class TrainingRun:
         model_id: str,
         device: torch.device,
         state: TrainingState,
+        start: StartingPoint | None,
         licences: Mapping[str, str],
     ) -> None:
         self._examples, self._manifest, self._storage = examples, manifest, storage
         self.config, self._model_id, self._device = config, model_id, device
-        self._licences = licences
+        self._licences, self._start = licences, start
         self._state = state
         torch.manual_seed(config.seed)
         self._network = build_network(config.network, len(manifest.labels), manifest.mel.n_mels)
@@ -86,6 +88,8 @@ class TrainingRun:
         )
         positive = torch.from_numpy(examples.positive_weights().astype(np.float32)).to(device)
         self._weights = LossWeights(positive, config.sounding_weight, config.ownership_weight)
+        if start is not None:
+            self._network.load_state_dict(start.weights)
         if state.epochs or state.underway.steps:
             restore(state, self._trained, self._optimizer, storage)
 
@@ -159,6 +163,7 @@ class TrainingRun:
             config=self.config,
             manifest=self._manifest,
             state=self._state,
+            start=self._start,
             licences=self._licences,
         )
         discard(self._storage)
@@ -233,6 +238,7 @@ def open_run(
     model_id: str,
     device: str = "auto",
     overwrite: bool = False,
+    start_from: Path | None = None,
     licences: Mapping[str, str] | None = None,
 ) -> TrainingRun:
     """Make a run ready, or pick up one of the same configuration and data that was interrupted.
@@ -249,6 +255,8 @@ def open_run(
     device : {"auto", "cpu", "cuda"}
     overwrite : bool
         Whether a finished model, or an unfinished run of another configuration, there may be replaced.
+    start_from : Path, optional
+        Folder of a model whose weights the run begins with; by default they are drawn.
     licences : mapping of str to str, optional
         Licence of each SoundFont, for the card; known ones need not be named.
 
@@ -269,7 +277,8 @@ def open_run(
     validation = _validation_part(dataset, config)
     examples = open_examples(training, validation, config, FRAMES_PER_STEP)
     manifest = training.manifest
-    state = claim(storage, _fingerprint(config, manifest), overwrite=overwrite)
+    start = None if start_from is None else read_start(start_from, config, manifest)
+    state = claim(storage, _fingerprint(config, manifest, start), overwrite=overwrite)
     return TrainingRun(
         examples,
         manifest,
@@ -278,6 +287,7 @@ def open_run(
         model_id=model_id,
         device=best_device(device),
         state=state,
+        start=start,
         licences=licences or {},
     )
 
@@ -325,6 +335,9 @@ def _fast_arithmetic(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=has_fast_bfloat16(device))
 
 
-def _fingerprint(config: TrainingConfig, manifest: Manifest) -> str:
-    text = json.dumps({"config": config.to_dict(), "dataset": manifest.digest}, sort_keys=True)
+def _fingerprint(config: TrainingConfig, manifest: Manifest, start: StartingPoint | None) -> str:
+    fields = {"config": config.to_dict(), "dataset": manifest.digest}
+    if start is not None:
+        fields["start"] = start.card.sha256
+    text = json.dumps(fields, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -21,6 +21,7 @@ def train(
     model_id: str,
     device: str = "auto",
     overwrite: bool = False,
+    start_from: Path | None = None,
     licences: Mapping[str, str] | None = None,
     on_epoch: OnEpoch | None = None,
     on_step: OnStep | None = None,
@@ -33,7 +34,7 @@ def train(
         Folder or URL of a finished data set.
     folder : Path or str
         Folder or URL of the model to write.
-    config, model_id, device, overwrite, licences
+    config, model_id, device, overwrite, start_from, licences
         As for `ml.training.run.open_run`.
     on_epoch, on_step : callable, optional
         As for `ml.training.run.TrainingRun.advance`.
@@ -54,6 +55,7 @@ def train(
         model_id=model_id,
         device=device,
         overwrite=overwrite,
+        start_from=start_from,
         licences=licences,
     )
     while not run.advance(SAVED_EVERY_S, on_step=on_step, on_epoch=on_epoch):

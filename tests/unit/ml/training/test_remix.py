@@ -26,7 +26,7 @@ from ml.training.remix import (
 
 N_MELS, N_FRAMES, STEP = 128, 64, 16
 MEL = MelConfig()
-PLAIN = RemixPlan((1.0, 1.0, 1.0), 6.0, N_FRAMES, STEP, None, None)
+PLAIN = RemixPlan((1.0, 1.0, 1.0), {}, 6.0, N_FRAMES, STEP, None, None)
 EXACT = 1e-4  # dB: float32 sums of powers
 
 
@@ -58,7 +58,7 @@ def test_parts_are_clips_of_one_instrument_by_label_and_soundfont(parts: Parts) 
     assert len(parts) == 12
     assert parts.n_labels == 4
     assert sorted(parts.groups) == [0, 1, 3]
-    assert [group.tolist() for group in parts.groups[1]] == [[4, 5], [6], [7]]
+    assert [group.members.tolist() for group in parts.groups[1]] == [[4, 5], [6], [7]]
     only_y = find_parts(parts.reader, frozenset({"y"}))
     assert only_y.indices.tolist() == [2, 6, 10]
 
@@ -71,7 +71,7 @@ def test_a_data_set_without_solos_cannot_be_remixed() -> None:
 
 
 def test_casts_draw_each_label_once_and_all_labels_and_soundfonts_evenly(parts: Parts) -> None:
-    cast_ = draw_cast(parts, 3_000, (0.2, 0.3, 0.5), np.random.default_rng(2))
+    cast_ = draw_cast(parts, 3_000, (0.2, 0.3, 0.5), {}, np.random.default_rng(2))
     numbers = np.bincount(cast_.example)
     np.testing.assert_allclose(np.bincount(numbers)[1:] / 3_000, [0.2, 0.3, 0.5], atol=0.03)
     pairs = list(zip(cast_.example.tolist(), parts.labels[cast_.part].tolist(), strict=True))
@@ -83,10 +83,16 @@ def test_casts_draw_each_label_once_and_all_labels_and_soundfonts_evenly(parts: 
     np.testing.assert_allclose(drawn, [1 / 6, 1 / 6, 1 / 3, 1 / 3], atol=0.03)
 
 
+def test_a_soundfont_is_drawn_as_often_as_its_weight_says(parts: Parts) -> None:
+    cast_ = draw_cast(parts, 3_000, (1.0,), {"z": 6.0}, np.random.default_rng(2))
+    played_by_z = parts.reader.soundfonts[cast_.part] == "z"
+    assert played_by_z.mean() == pytest.approx(6 / 8, abs=0.03)
+
+
 def test_a_mix_and_its_truth_are_those_of_a_loop(parts: Parts) -> None:
     examples = draw_examples(parts, 5, PLAIN, np.random.default_rng(3))
     rng = np.random.default_rng(3)  # the same draws, in the same order
-    cast_ = draw_cast(parts, 5, PLAIN.number_weights, rng)
+    cast_ = draw_cast(parts, 5, PLAIN.number_weights, {}, rng)
     gains = rng.uniform(-6.0, 6.0, len(cast_.part)).astype(np.float32)
     for example in range(5):
         mine = np.flatnonzero(cast_.example == example)
@@ -113,13 +119,13 @@ def test_an_inaudible_part_is_no_true_label() -> None:
     loud = np.full((1, N_MELS, N_FRAMES), 20.0, np.float16)
     faint = np.full((1, N_MELS, N_FRAMES), -60.0, np.float16)
     parts = find_parts(reader_of(np.concatenate([loud, faint]), np.array([0, 1]), ["x", "x"]))
-    plan = RemixPlan((0.0, 1.0), 0.0, N_FRAMES, STEP, None, None)
+    plan = RemixPlan((0.0, 1.0), {}, 0.0, N_FRAMES, STEP, None, None)
     examples = draw_examples(parts, 3, plan, np.random.default_rng(0))
     assert examples.labels.tolist() == [[1.0, 0.0, 0.0, 0.0]] * 3
 
 
 def test_stretches_of_longer_parts_differ_and_the_seed_decides_everything(parts: Parts) -> None:
-    plan = RemixPlan((1.0,), 0.0, 16, STEP, None, Augmentation(MEL))
+    plan = RemixPlan((1.0,), {}, 0.0, 16, STEP, None, Augmentation(MEL))
     first, again, other = (draw_examples(parts, 8, plan, np.random.default_rng(seed)) for seed in (7, 7, 8))
     assert first.levels_db.shape == (8, N_MELS, 16)
     assert torch.equal(first.levels_db, again.levels_db)

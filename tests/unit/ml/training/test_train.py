@@ -236,6 +236,17 @@ def test_a_run_that_is_stopped_early_keeps_its_best_epoch(dataset: Path, tmp_pat
     assert load_model(tmp_path).card == card
 
 
+def test_a_run_can_begin_with_another_models_weights(trained: Path, dataset: Path, tmp_path: Path) -> None:
+    still = CONFIG.model_copy(update={"n_epochs": 1, "learning_rate": 1e-9})
+    card = train(dataset, tmp_path / "on", still, model_id="x", device="cpu", start_from=trained)
+    before, after = (load_file(f / "weights.safetensors") for f in (trained, tmp_path / "on"))
+    torch.testing.assert_close(after["head.weight"], before["head.weight"])
+    assert card.training["started_from"]["sha256"] == read_card(trained).sha256
+    other = still.model_copy(update={"network": "reference"})
+    with pytest.raises(InvalidRequestError, match="cannot be gone on with"):
+        train(dataset, tmp_path / "no", other, model_id="x", device="cpu", start_from=trained)
+
+
 def test_what_a_remixed_run_needs_is_checked_first(dataset: Path, tmp_path: Path) -> None:
     unknown = REMIXED.model_copy(update={"left_out_soundfonts": ("Nowhere",)})
     with pytest.raises(InvalidDatasetError, match="Nowhere"):
