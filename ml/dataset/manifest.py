@@ -52,6 +52,16 @@ class RecipeSource:
             "soundfonts": self.soundfonts,
         }
 
+    def summary(self) -> dict[str, Any]:
+        """What a model's card says of it: all of it, so that the data set can be made again.
+
+        Returns
+        -------
+        dict
+            Plain fields for JSON.
+        """
+        return self.to_dict()
+
 
 @dataclass(frozen=True)
 class FolderSource:
@@ -79,6 +89,25 @@ class FolderSource:
     def to_dict(self) -> dict[str, Any]:
         """Plain fields for JSON."""
         return {"kind": "folder", **asdict(self)}
+
+    def summary(self) -> dict[str, Any]:
+        """What a model's card says of it: its files are counted, not listed.
+
+        File names may be private, and there may be many thousands; the manifest keeps them.
+
+        Returns
+        -------
+        dict
+            Plain fields for JSON.
+        """
+        return {
+            "kind": "folder",
+            "name": self.name,
+            "n_files": len(self.files),
+            "n_skipped": len(self.skipped),
+            "validation_share": self.validation_share,
+            "seed": self.seed,
+        }
 
 
 @dataclass(frozen=True)

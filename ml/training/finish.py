@@ -80,7 +80,7 @@ def finish_model(
         calibration=calibration,
         mel=manifest.mel.to_dict(),
         sha256=hashlib.sha256(weights).hexdigest(),
-        dataset={**manifest.source.to_dict(), "digest": manifest.digest, "versions": manifest.versions},
+        dataset={**manifest.source.summary(), "digest": manifest.digest, "versions": manifest.versions},
         training=_training_record(config, state, start),
         metrics={
             "split": "left out" if config.left_out_soundfonts else "validation",
