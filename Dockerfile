@@ -30,7 +30,7 @@ RUN chmod -R a+rX . \
 
 FROM build AS build-worker
 RUN pip install -c constraints.txt "$(grep '^torch==' constraints.txt)" \
-    && pip install -c constraints.txt --no-build-isolation '.[ml]'
+    && pip install -c constraints.txt --no-build-isolation '.[ml,s3]'
 COPY . .
 RUN chmod -R a+rX . \
     && pip install --no-deps --no-build-isolation --force-reinstall .
