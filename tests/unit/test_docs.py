@@ -50,6 +50,7 @@ PREFIX = "TIMBRESCOPE_"
 # Variables that no settings class reads, and the file that does.
 OTHER_VARIABLES = {
     "TIMBRESCOPE_SOUNDFONT_PATH": "ml/synthesis/soundfonts.py",
+    "TIMBRESCOPE_CACHE_DIR": "ml/dataset/remote_storage.py",
     "TIMBRESCOPE_PUBLISH": "docker-compose.yml",
     "TIMBRESCOPE_REDIS_MEMORY": "docker-compose.yml",
 }

@@ -29,14 +29,6 @@ def test_every_committed_recipe_is_valid_and_has_its_files_name() -> None:
         assert read_recipe(path).name == path.stem
 
 
-def test_the_recipes_of_the_limits_differ_from_the_protocol_in_one_thing() -> None:
-    protocol = read_recipe(RECIPES / "protocol.yaml").model_dump(exclude={"name", "description"})
-    natural = read_recipe(RECIPES / "protocol-natural-pitch.yaml").model_dump(exclude={"name", "description"})
-    other_bank = read_recipe(RECIPES / "protocol-timgm6mb.yaml").model_dump(exclude={"name", "description"})
-    assert natural == protocol | {"melody": protocol["melody"] | {"pitch_range": "natural"}}
-    assert other_bank == protocol | {"soundfonts": ("TimGM6mb",)}
-
-
 def test_json_is_accepted_too() -> None:
     assert parse_recipe('{"name": "a", "n_clips": 3}').n_clips == 3
 
