@@ -2,10 +2,14 @@
 
 A store holds, for a model with id `winds`,
 
-* `winds.json`                             the card of its present version, written last;
-* `winds/<sha256>/weights.safetensors`,
-  `winds/<sha256>/model.json`              a version, under the hash of its weights, never changed; with it
-                                           whatever else belongs to it (`curves.png`).
+* `.cards/winds.json`                      the card of its present version, written last;
+* `winds/<version>/weights.safetensors`,
+  `winds/<version>/model.json`             a version, never changed; with it whatever else belongs to it
+                                           (`curves.png`).
+
+A version is named by the SHA-256 of its card, byte for byte. The card holds the hash of the weights, so the
+name stands for both: equal weights under other labels, thresholds or another id are another version. No id
+begins with a dot, so no model's folder is that of the cards.
 
 Making a model anew adds a version and then changes the card, so that a reader sees the old model or the new
 one, whole. The version before the present one is kept, for whoever is still at work with it.
@@ -17,6 +21,7 @@ import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -27,9 +32,18 @@ from ml.errors import StorageError, UnknownModelError
 
 CURVES_NAME = "curves.png"
 _HISTORY_NAME = "versions.txt"
+_CARDS = ".cards"
 
 
-def publish(source: Storage, store: Storage) -> ModelCard:
+@dataclass(frozen=True)
+class ModelVersion:
+    """A model of a store: its card, and the SHA-256 of that card's bytes, which names the version."""
+
+    card: ModelCard
+    version: str
+
+
+def publish(source: Storage, store: Storage) -> ModelVersion:
     """Put a finished model where every machine finds it.
 
     Parameters
@@ -41,7 +55,7 @@ def publish(source: Storage, store: Storage) -> ModelCard:
 
     Returns
     -------
-    ModelCard
+    ModelVersion
 
     Raises
     ------
@@ -50,28 +64,29 @@ def publish(source: Storage, store: Storage) -> ModelCard:
     StorageError
         When something cannot be read or written; the present version stays as it was.
     """
-    card = _card(source.read(CARD_NAME), f"{source}/{CARD_NAME}")
+    data = source.read(CARD_NAME)
+    made = _read(data, f"{source}/{CARD_NAME}")
     weights = source.read(WEIGHTS_NAME)
     found = hashlib.sha256(weights).hexdigest()
-    if found != card.sha256:
-        raise InvalidCheckpointError(f"The weights in {source} have hash {found}, not {card.sha256}.")
-    model = store.child(card.id)
-    version = model.child(card.sha256)
-    version.write_whole(WEIGHTS_NAME, weights)
+    if found != made.card.sha256:
+        raise InvalidCheckpointError(f"The weights in {source} have hash {found}, not {made.card.sha256}.")
+    model = store.child(made.card.id)
+    folder = model.child(made.version)
+    folder.write_whole(WEIGHTS_NAME, weights)
     if source.exists(CURVES_NAME):
-        version.write_whole(CURVES_NAME, source.read(CURVES_NAME))
-    version.write_whole(CARD_NAME, source.read(CARD_NAME))
-    earlier = [sha256 for sha256 in _versions(model) if sha256 != card.sha256]
-    kept = (*earlier[-1:], card.sha256)
-    model.write_whole(_HISTORY_NAME, "".join(f"{sha256}\n" for sha256 in kept).encode())
-    store.write_whole(f"{card.id}.json", source.read(CARD_NAME))
-    for sha256 in earlier[:-1]:
-        model.child(sha256).remove_all()
-    return card
+        folder.write_whole(CURVES_NAME, source.read(CURVES_NAME))
+    folder.write_whole(CARD_NAME, data)
+    earlier = [version for version in _versions(model) if version != made.version]
+    kept = (*earlier[-1:], made.version)
+    model.write_whole(_HISTORY_NAME, "".join(f"{version}\n" for version in kept).encode())
+    store.child(_CARDS).write_whole(f"{made.card.id}.json", data)
+    for version in earlier[:-1]:
+        model.child(version).remove_all()
+    return made
 
 
-def published_cards(store: Storage) -> Iterable[ModelCard]:
-    """The card of every model's present version; damaged ones are left out.
+def published_models(store: Storage) -> Iterable[ModelVersion]:
+    """Every model's present version; those whose card is damaged are left out.
 
     Parameters
     ----------
@@ -79,30 +94,30 @@ def published_cards(store: Storage) -> Iterable[ModelCard]:
 
     Yields
     ------
-    ModelCard
+    ModelVersion
 
     Raises
     ------
     StorageError
         When the store cannot be read.
     """
-    for name in store.list():
-        if name.endswith(".json"):
-            try:
-                yield _card(store.read(name), f"{store}/{name}")
-            except InvalidCheckpointError:
-                continue
+    cards = store.child(_CARDS)
+    for name in cards.list():
+        try:
+            yield _read(cards.read(name), f"{cards}/{name}")
+        except InvalidCheckpointError:
+            continue
 
 
-def fetch(store: Storage, model_id: str, sha256: str, cache: Path) -> Path:
+def fetch(store: Storage, model_id: str, version: str, cache: Path) -> Path:
     """Fetch a version of a model, once for every machine.
 
     Parameters
     ----------
     store : Storage
     model_id : str
-    sha256 : str
-        Of the weights.
+    version : str
+        As `ModelVersion` names it.
     cache : Path
         A folder of this machine; made when missing.
 
@@ -120,20 +135,22 @@ def fetch(store: Storage, model_id: str, sha256: str, cache: Path) -> Path:
     StorageError
         When the store cannot be read, or the cache not be written.
     """
-    folder = cache / sha256
+    folder = cache / version
     if (folder / CARD_NAME).is_file():
         return folder
-    version = store.child(model_id).child(sha256)
-    if not version.exists(CARD_NAME):
+    place = store.child(model_id).child(version)
+    if not place.exists(CARD_NAME):
         raise UnknownModelError(
-            f"The model store {store} has no version {sha256[:16]} of model {model_id!r}.",
+            f"The model store {store} has no version {version[:16]} of model {model_id!r}.",
             extra={"unknown": model_id},
         )
-    files = version.read_many((CARD_NAME, WEIGHTS_NAME))
-    card = _card(files[CARD_NAME], f"{version}/{CARD_NAME}")
-    found = hashlib.sha256(files[WEIGHTS_NAME]).hexdigest()
-    if not found == card.sha256 == sha256:
-        raise InvalidCheckpointError(f"The weights in {version} have hash {found}, not {sha256}.")
+    files = place.read_many((CARD_NAME, WEIGHTS_NAME))
+    found = _read(files[CARD_NAME], f"{place}/{CARD_NAME}")
+    if found.version != version:
+        raise InvalidCheckpointError(f"The card in {place} has hash {found.version}, not {version}.")
+    sha256 = hashlib.sha256(files[WEIGHTS_NAME]).hexdigest()
+    if sha256 != found.card.sha256:
+        raise InvalidCheckpointError(f"The weights in {place} have hash {sha256}, not {found.card.sha256}.")
     try:
         _keep(files, folder)
     except OSError as error:
@@ -161,8 +178,8 @@ def _versions(model: Storage) -> list[str]:
     return model.read(_HISTORY_NAME).decode().split() if model.exists(_HISTORY_NAME) else []
 
 
-def _card(data: bytes, where: str) -> ModelCard:
+def _read(data: bytes, where: str) -> ModelVersion:
     try:
-        return ModelCard.model_validate_json(data)
+        return ModelVersion(ModelCard.model_validate_json(data), hashlib.sha256(data).hexdigest())
     except ValidationError as error:
         raise InvalidCheckpointError(f"The model card {where} is not valid.") from error

@@ -185,7 +185,7 @@ class JobSummary(BaseModel):
                 "expires_at": job.expires_at,
                 "progress": ProgressDocument.of(job.progress, queue_position),
                 "input": job.input and vars(job.input),
-                "model": job.model and vars(job.model),
+                "model": job.model and {"id": job.model.id, "sha256": job.model.sha256},
                 "order": job.order and vars(job.order),
                 "stopping": job.stopping,
                 "result": job.result,

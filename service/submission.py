@@ -51,7 +51,7 @@ def submit(services: Services, submission: Submission) -> Job:
         id=new_job_id(),
         kind=submission.kind,
         input=_input(submission, info),
-        model=ModelRef(model.id, model.sha256),
+        model=ModelRef(model.id, model.sha256, model.version),
         parameters=asked,
         created_at=datetime.now(UTC),
     )

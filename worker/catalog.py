@@ -27,7 +27,8 @@ PRESENCE_S = 20.0
 class PublishedModel:
     """A model that can be asked for; `card` is all that its folder says of it.
 
-    `url` is that of the store in which a published model lies; None for one that workers bring along.
+    `url` is that of the store in which a published model lies, `version` names what lies there, card and
+    weights; None and empty for one that workers bring along.
     """
 
     id: str
@@ -37,6 +38,7 @@ class PublishedModel:
     thresholds: Mapping[str, float]
     card: Mapping[str, object]
     url: str | None = None
+    version: str = ""
 
     def require_instruments(self, instruments: Sequence[str]) -> None:
         """Raises `UnknownInstrumentError` naming those that the model does not know."""
@@ -60,9 +62,11 @@ _MODELS = TypeAdapter(PublishedModel)
 _PRESENCE = TypeAdapter(WorkerPresence)
 
 
-def model_from_card(card: Mapping[str, object], url: str | None = None) -> PublishedModel:
+def model_from_card(
+    card: Mapping[str, object], *, url: str | None = None, version: str = ""
+) -> PublishedModel:
     """The announcement of a model with this card."""
-    return _MODELS.validate_python({**card, "card": card, "url": url})
+    return _MODELS.validate_python({**card, "card": card, "url": url, "version": version})
 
 
 class Catalog:

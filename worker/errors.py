@@ -58,7 +58,7 @@ class JobUnfinishedError(ConflictError):
 
 
 class ModelGoneError(TimbrescopeError):
-    """The weights that a job was accepted with were replaced or removed before it ran."""
+    """The model that a job was accepted with was replaced or removed before it ran."""
 
     code: ClassVar[str] = "model-gone"
 

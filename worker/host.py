@@ -1,9 +1,10 @@
 """The model host: keeps the models that a process needs loaded.
 
 Conventions: a model's id is what its card says. Models that this worker brings along are known by their id;
-those that trainings have published by the hash of their weights, so that a model that was trained anew is
-never mistaken for its predecessor. `installed_models` and `announcements` read cards only and are for the
-parent process; `ModelHost` imports torch and is for the processes that compute.
+those that trainings have published by their version, which stands for card and weights alike, so that a
+model that was trained anew, or given another card, is never mistaken for its predecessor. `installed_models`
+and `announcements` read cards only and are for the parent process; `ModelHost` imports torch and is for the
+processes that compute.
 """
 
 import logging
@@ -73,26 +74,27 @@ class ModelHost:
         Raises
         ------
         ModelGoneError
-            When it is neither brought along nor, with this hash, where trainings leave their models.
+            When it is neither brought along nor, in this version, where trainings leave their models.
         """
         if ref.id in self._folders:
             return self._brought(ref.id)
-        if ref.sha256 not in self._fetched:
-            self._fetched[ref.sha256] = self._load(self._fetch(ref))
-        self._fetched.move_to_end(ref.sha256)
+        if ref.version not in self._fetched:
+            self._fetched[ref.version] = self._load(self._fetch(ref))
+        self._fetched.move_to_end(ref.version)
         while len(self._fetched) > MOST_LOADED:
             self._fetched.popitem(last=False)
-        return self._fetched[ref.sha256]
+        return self._fetched[ref.version]
 
     def remember_published(self) -> None:
         """Tells the catalogue which models lie where trainings leave them, in case it has forgotten."""
         from ml.dataset.storage import open_storage
-        from ml.model_store import published_cards
+        from ml.model_store import published_models
 
         place = self._settings.models_place
         try:
-            for card in published_cards(open_storage(place)):
-                self._catalog.remember(model_from_card(card.model_dump(mode="json"), url=place))
+            for found in published_models(open_storage(place)):
+                fields = found.card.model_dump(mode="json")
+                self._catalog.remember(model_from_card(fields, url=place, version=found.version))
         except TimbrescopeError as error:
             log.warning("cannot look for published models", extra={"error": str(error)})
 
@@ -115,11 +117,13 @@ class ModelHost:
         published = self._catalog.published(ref.id)
         place = (published and published.url) or self._settings.models_place
         try:
-            return fetch(open_storage(place), ref.id, ref.sha256, self._settings.model_cache)
+            if ref.version:  # else it was brought along by a worker that is gone
+                return fetch(open_storage(place), ref.id, ref.version, self._settings.model_cache)
+            raise UnknownModelError(f"No worker brings model {ref.id!r} along any more.")
         except UnknownModelError as error:
             raise ModelGoneError(
-                f"The weights {ref.sha256[:16]} of model {ref.id!r} are no longer kept; send the request "
-                "again.",
+                f"Model {ref.id!r} with the weights {ref.sha256[:16]} and the card that the job was accepted "
+                "with is no longer kept; send the request again.",
                 extra={"unknown": ref.id},
             ) from error
 

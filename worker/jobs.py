@@ -98,10 +98,15 @@ class JobInput:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A model, and the hash of its weights."""
+    """A model, and the hash of its weights.
+
+    `version` says which of a published model's versions it is, card and weights (`ml.model_store`); it is
+    empty for the models that workers bring along.
+    """
 
     id: str
     sha256: str
+    version: str = ""
 
 
 @dataclass(frozen=True)

@@ -127,9 +127,10 @@ def _finish(run: TrainingRun, job: Job, folder: Storage) -> None:
 
 def _publish(job: Job, attempt: Attempt, folder: Storage, store: Storage, here: Workplace) -> Outcome:
     attempt.keep(CURVES_NAME, "image/png", folder.read(CURVES_NAME))
-    card = publish(folder, store)
-    fields = card.model_dump(mode="json")
-    Catalog(here.redis).publish(model_from_card(fields, url=here.settings.models_place))
+    made = publish(folder, store)
+    card, fields = made.card, made.card.model_dump(mode="json")
+    place = here.settings.models_place
+    Catalog(here.redis).publish(model_from_card(fields, url=place, version=made.version))
     log.info("published a model", extra={"job": job.id, "model": card.id, "sha256": card.sha256})
 
     def clean_up() -> None:

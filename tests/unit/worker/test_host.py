@@ -60,25 +60,26 @@ def host(settings: WorkerSettings, catalog: Catalog) -> ModelHost:
     return ModelHost(settings, catalog)
 
 
-def trained(folder: Path, *, first_weight: float) -> ModelCard:
-    """A model called `winds`, made of the shipped one, with weights of its own."""
+def trained(folder: Path, *, first_weight: float, **fields: object) -> ModelCard:
+    """A model called `winds`, made of the shipped one, with a weight and fields of the card of its own."""
     shipped = WorkerSettings().models_dir / "default"
     tensors = load_file(shipped / WEIGHTS_NAME)
     bias = next(name for name in tensors if name.endswith("bias"))
     tensors[bias][0] = first_weight
     folder.mkdir()
     save_file(tensors, folder / WEIGHTS_NAME)
-    fields = {"id": "winds", "sha256": weights_sha256(folder)}
-    card = read_card(shipped).model_copy(update=fields)
+    made = {"id": "winds", "sha256": weights_sha256(folder), **fields}
+    card = read_card(shipped).model_copy(update=made)
     write_card(card, folder)
     return card
 
 
 def published(folder: Path, settings: WorkerSettings, catalog: Catalog) -> ModelRef:
     """Publishes a model folder as a training does."""
-    card = publish(open_storage(folder), open_storage(settings.models_place))
-    catalog.publish(model_from_card(card.model_dump(mode="json"), url=settings.models_place))
-    return ModelRef(card.id, card.sha256)
+    made = publish(open_storage(folder), open_storage(settings.models_place))
+    fields = made.card.model_dump(mode="json")
+    catalog.publish(model_from_card(fields, url=settings.models_place, version=made.version))
+    return ModelRef(made.card.id, made.card.sha256, made.version)
 
 
 def test_a_model_is_loaded_once(host: ModelHost) -> None:
@@ -101,9 +102,25 @@ def test_a_published_model_is_fetched_and_loaded_by_hash(
     assert host.model(second).card.sha256 == second.sha256 != first.sha256
     fresh = ModelHost(settings, catalog)
     assert fresh.model(first).card.sha256 == first.sha256  # still kept, for jobs that were accepted with it
-    assert [(model.id, model.sha256) for model in [catalog.published("winds")] if model] == [
-        ("winds", second.sha256)
+    known = catalog.published("winds")
+    assert known is not None
+    assert ModelRef(known.id, known.sha256, known.version) == second
+
+
+def test_equal_weights_do_not_lend_each_other_their_cards(
+    host: ModelHost, settings: WorkerSettings, catalog: Catalog, tmp_path: Path
+) -> None:
+    first = trained(tmp_path / "first", first_weight=0.5)
+    renamed = {"labels": ("Renamed", *first.labels[1:]), "thresholds": dict.fromkeys(first.labels, 0.125)}
+    cards = ({}, {"id": "copy"}, renamed)
+    folders = [tmp_path / f"folder-{place}" for place in range(len(cards))]
+    made = [
+        trained(folder, first_weight=0.5, **fields) for folder, fields in zip(folders, cards, strict=True)
     ]
+    refs = [published(folder, settings, catalog) for folder in folders]
+    assert len({ref.sha256 for ref in refs}) == 1
+    for asked in (host, ModelHost(settings, catalog)):  # before and after the copies are in the local cache
+        assert [asked.model(ref).card for ref in refs] == made
 
 
 def test_a_hash_that_is_gone_is_a_clear_failure(
@@ -111,8 +128,8 @@ def test_a_hash_that_is_gone_is_a_clear_failure(
 ) -> None:
     trained(tmp_path / "first", first_weight=0.5)
     published(tmp_path / "first", settings, catalog)
-    with pytest.raises(ModelGoneError, match="The weights 0000000000000000 of model 'winds'"):
-        host.model(ModelRef("winds", "00" * 32))
+    with pytest.raises(ModelGoneError, match="'winds' with the weights 0000000000000000"):
+        host.model(ModelRef("winds", "00" * 32, "11" * 32))
     with pytest.raises(ModelGoneError):
         host.model(ModelRef("best", "00" * 32))
 
@@ -122,7 +139,7 @@ def test_weights_that_were_changed_are_refused(
 ) -> None:
     trained(tmp_path / "first", first_weight=0.5)
     ref = published(tmp_path / "first", settings, catalog)
-    weights = Path(settings.models_place) / "winds" / ref.sha256 / WEIGHTS_NAME
+    weights = Path(settings.models_place) / "winds" / ref.version / WEIGHTS_NAME
     weights.write_bytes(weights.read_bytes()[:-1] + b"?")
     with pytest.raises(InvalidCheckpointError, match="have hash"):
         host.model(ref)
@@ -136,7 +153,8 @@ def test_a_new_redis_learns_of_published_models(
     Redis.from_url(redis_url).flushall()
     host.remember_published()
     catalog.announce("worker", announcements(settings))
-    assert catalog.model("winds").sha256 == ref.sha256
+    found = catalog.model("winds")
+    assert ModelRef(found.id, found.sha256, found.version) == ref
     assert {model.id for model in catalog.models()} >= {"default", "winds"}
 
 
@@ -152,7 +170,8 @@ def test_only_so_many_models_stay_loaded(
     first = published(tmp_path / "first", settings, catalog)
     loaded, default = host.model(first), host.default
     trained(tmp_path / "second", first_weight=0.25)
-    second = host.model(published(tmp_path / "second", settings, catalog))
-    assert host.model(ModelRef("winds", second.card.sha256)) is second
+    ref = published(tmp_path / "second", settings, catalog)
+    second = host.model(ref)
+    assert host.model(ref) is second
     assert host.model(first) is not loaded
     assert host.default is default
