@@ -1,12 +1,15 @@
 """Errors that are the fault of the input or of the machine, never of this program.
 
 Conventions: `str(error)` is one clear sentence that carries the offending value; `code` is a stable slug,
-one per situation; `extra` holds optional members for machines, made of JSON values only. Nothing here knows
-HTTP: one module elsewhere maps codes to statuses. This module imports nothing heavy, so that every process
-may use it. Errors survive pickling.
+one per situation; `extra` holds optional members for machines, made of JSON values only. Where fields of what
+was sent are at fault, `extra` lists them as `errors`, each with `field` and `message`, as `named` makes it.
+Nothing here knows HTTP: one module elsewhere maps codes to statuses. This module imports nothing heavy, so
+that every process may use it. Errors survive pickling.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 
@@ -65,7 +68,54 @@ class StorageError(TimbrescopeError):
     code: ClassVar[str] = "storage"
 
 
+class StorageUnavailableError(StorageError):
+    """Something cannot be read: it is missing, damaged or not ours, or where it lies cannot be reached."""
+
+    code: ClassVar[str] = "storage-unavailable"
+
+
 class SystemDependencyError(TimbrescopeError):
     """A program, library or sound bank is missing on this machine; the message says how to install it."""
 
     code: ClassVar[str] = "missing-dependency"
+
+
+@dataclass(frozen=True)
+class FieldFault:
+    """What is wrong with one field of what was sent; `field` is spelt as `recipe.melody.0.works`."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def named(faults: Sequence[FieldFault]) -> dict[str, object]:
+    """The `extra` of an error that names fields."""
+    return {"errors": [asdict(fault) for fault in faults]}
+
+
+@contextmanager
+def within(field: str) -> Iterator[None]:
+    """Errors that name fields name them as parts of this one, which holds what was looked at.
+
+    Parameters
+    ----------
+    field : str
+        For example ``recipe``; a fault of the whole already has that name, and keeps it.
+    """
+    try:
+        yield
+    except TimbrescopeError as error:
+        found = error.extra.get("errors")
+        if isinstance(found, list):
+            faults = [FieldFault(**fault) for fault in found]
+            error.extra |= named(
+                [fault if fault.field == field else _below(field, fault) for fault in faults]
+            )
+        raise
+
+
+def _below(field: str, fault: FieldFault) -> FieldFault:
+    return FieldFault(f"{field}.{fault.field}", fault.message)

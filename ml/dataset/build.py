@@ -230,7 +230,7 @@ def build_dataset(
                 on_progress(done, plan.n_clips)
         return finish_dataset(plan)
     except StorageError as error:
-        raise StorageError(
+        raise type(error)(
             f"{error} Finished shards stay ({done} of {plan.n_clips} clips); building again continues."
         ) from error
 

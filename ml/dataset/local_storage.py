@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ml.dataset.storage_base import Storage, checked_name
-from ml.errors import StorageError
+from ml.errors import StorageError, StorageUnavailableError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _PARTIAL = ".partial"
@@ -30,9 +30,9 @@ class LocalStorage(Storage):
         path = self._path(name)
         # unique on all machines that share the folder
         partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}{_PARTIAL}")
-        with _storage_faults(f"The folder {path.parent} cannot be made"):
+        with _faults(StorageError, f"The folder {path.parent} cannot be made"):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with _storage_faults(f"{path} cannot be written"):
+        with _faults(StorageError, f"{path} cannot be written"):
             for attempt in range(_ATTEMPTS):
                 try:
                     _write_durably(partial, data)
@@ -45,25 +45,26 @@ class LocalStorage(Storage):
                     partial.unlink(missing_ok=True)
 
     def read(self, name: str) -> bytes:
-        with _storage_faults(f"{self._path(name)} cannot be read"):
+        with _faults(StorageUnavailableError, f"{self._path(name)} cannot be read"):
             return self._path(name).read_bytes()
 
     def exists(self, name: str) -> bool:
-        return self._path(name).is_file()
+        with _faults(StorageUnavailableError, f"{self._path(name)} cannot be looked for"):
+            return self._path(name).is_file()
 
     def list(self) -> tuple[str, ...]:
-        with _storage_faults(f"{self.folder} cannot be listed"):
+        with _faults(StorageUnavailableError, f"{self.folder} cannot be listed"):
             if not self.folder.exists():
                 return ()
             found = (entry.name for entry in os.scandir(self.folder) if entry.is_file())
             return tuple(sorted(name for name in found if not name.endswith(_PARTIAL)))
 
     def remove(self, name: str) -> None:
-        with _storage_faults(f"{self._path(name)} cannot be removed"):
+        with _faults(StorageError, f"{self._path(name)} cannot be removed"):
             self._path(name).unlink(missing_ok=True)
 
     def remove_all(self) -> None:
-        with _storage_faults(f"{self.folder} cannot be removed"):
+        with _faults(StorageError, f"{self.folder} cannot be removed"):
             for folder, _, names in os.walk(self.folder, topdown=False):
                 for name in names:
                     (Path(folder) / name).unlink(missing_ok=True)
@@ -75,8 +76,8 @@ class LocalStorage(Storage):
 
     def local_path(self, name: str, sha256: str | None = None) -> Path:
         path = self._path(name)
-        if not path.is_file():
-            raise StorageError(f"{path} is missing.")
+        if not self.exists(name):
+            raise StorageUnavailableError(f"{path} is missing.")
         return path
 
     def child(self, name: str) -> Storage:
@@ -94,13 +95,13 @@ def _write_durably(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _storage_faults(what: str) -> Iterator[None]:
+def _faults(kind: type[StorageError], what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise StorageError(f"{what}: it is missing.") from error
+        raise kind(f"{what}: it is missing.") from error
     except OSError as error:
         reason = error.strerror or str(error)
         if error.errno in _FULL:
             reason = f"the disk is full ({reason})"
-        raise StorageError(f"{what}: {reason}.") from error
+        raise kind(f"{what}: {reason}.") from error

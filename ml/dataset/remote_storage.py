@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import socket
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,12 @@ import fsspec
 
 from ml.dataset.local_storage import LocalStorage
 from ml.dataset.storage_base import Storage, checked_name
-from ml.errors import InvalidRequestError, StorageError, SystemDependencyError
+from ml.errors import (
+    InvalidRequestError,
+    StorageError,
+    StorageUnavailableError,
+    SystemDependencyError,
+)
 
 CACHE_VARIABLE = "TIMBRESCOPE_CACHE_DIR"
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]*@")
@@ -34,12 +40,12 @@ class RemoteStorage(Storage):
         return shown(self._url)
 
     def write_whole(self, name: str, data: bytes) -> None:
-        with self._faults(f"{self}/{name} cannot be written"):
+        with self._faults(StorageError, f"{self}/{name} cannot be written"):
             files, path = self._at(name)
             files.pipe_file(path, data)
 
     def read(self, name: str) -> bytes:
-        with self._faults(f"{self}/{name} cannot be read"):
+        with self._faults(StorageUnavailableError, f"{self}/{name} cannot be read"):
             files, path = self._at(name)
             data: bytes = files.cat_file(path)
             return data
@@ -47,18 +53,18 @@ class RemoteStorage(Storage):
     def read_many(self, names: Sequence[str]) -> dict[str, bytes]:
         if not names:
             return {}
-        with self._faults(f"{self} cannot be read"):
+        with self._faults(StorageUnavailableError, f"{self} cannot be read"):
             paths = {self._at(name)[1]: name for name in names}
             found = self._open()[0].cat(list(paths), on_error="raise")
             return {paths[path]: data for path, data in found.items()}
 
     def exists(self, name: str) -> bool:
-        with self._faults(f"{self}/{name} cannot be looked for"):
+        with self._faults(StorageUnavailableError, f"{self}/{name} cannot be looked for"):
             files, path = self._at(name)
             return bool(files.isfile(path))
 
     def list(self) -> tuple[str, ...]:
-        with self._faults(f"{self} cannot be listed"):
+        with self._faults(StorageUnavailableError, f"{self} cannot be listed"):
             files, folder = self._open()
             try:
                 entries = files.ls(folder, detail=True)
@@ -67,13 +73,13 @@ class RemoteStorage(Storage):
             return tuple(sorted(PurePosixPath(e["name"]).name for e in entries if e["type"] == "file"))
 
     def remove(self, name: str) -> None:
-        with self._faults(f"{self}/{name} cannot be removed"):
+        with self._faults(StorageError, f"{self}/{name} cannot be removed"):
             files, path = self._at(name)
             if files.isfile(path):
                 files.rm_file(path)
 
     def remove_all(self) -> None:
-        with self._faults(f"{self} cannot be removed"):
+        with self._faults(StorageError, f"{self} cannot be removed"):
             files, folder = self._open()
             if files.exists(folder):
                 files.rm(folder, recursive=True)
@@ -85,7 +91,7 @@ class RemoteStorage(Storage):
         data = self.read(name)
         found = hashlib.sha256(data).hexdigest()
         if sha256 not in (None, found):
-            raise StorageError(f"{self}/{name} is damaged: its SHA-256 is {found}, not {sha256}.")
+            raise StorageUnavailableError(f"{self}/{name} is damaged: its SHA-256 is {found}, not {sha256}.")
         if not cache.exists(found):
             cache.write_whole(found, data)
         return cache.local_path(found)
@@ -113,16 +119,27 @@ class RemoteStorage(Storage):
         return files, folder.rstrip("/")
 
     @contextmanager
-    def _faults(self, what: str) -> Iterator[None]:
+    def _faults(self, kind: type[StorageError], what: str) -> Iterator[None]:
         # every store has errors of its own, which have no base in common
         try:
             yield
         except (StorageError, InvalidRequestError, SystemDependencyError):
             raise
         except FileNotFoundError as error:
-            raise StorageError(f"{what}: it is missing.") from error
+            raise kind(f"{what}: it is missing.") from error
         except Exception as error:
-            raise StorageError(f"{what}: {shown(str(error)) or type(error).__name__}.") from None
+            if _says_nobody_answered(error):
+                kind = StorageUnavailableError
+            raise kind(f"{what}: {shown(str(error)) or type(error).__name__}.") from None
+
+
+def _says_nobody_answered(error: BaseException | None) -> bool:
+    """Whether the store was not reached at all, which may be told by what an error was made from only."""
+    while error is not None:
+        if isinstance(error, (ConnectionError, TimeoutError, socket.gaierror)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def cache_folder() -> Path:

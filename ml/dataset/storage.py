@@ -2,8 +2,8 @@
 
 Conventions: names are relative, with `/` between parts, and never lead out of the place. A file is written
 whole or not at all: locally by renaming, elsewhere by the store itself, which shows an object only when all
-of it is there. Whatever goes wrong is a `StorageError` that names the file and the reason, and never a
-password or key that a URL contained.
+of it is there. Whatever goes wrong is a `StorageError`, or a `StorageUnavailableError` where something cannot
+be read or reached; it names the file and the reason, and never a password or key that a URL contained.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ class Storage(ABC):
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Read a whole file; raises `StorageError` when it is missing."""
+        """Read a whole file; raises `StorageUnavailableError` when it is missing."""
 
     @abstractmethod
     def exists(self, name: str) -> bool:
@@ -52,7 +52,7 @@ class Storage(ABC):
 
         Raises
         ------
-        StorageError
+        StorageUnavailableError
             When it is missing, or what was fetched has another hash.
         """
 

@@ -3,6 +3,8 @@
 Every bank has to be here, be a SoundFont that FluidSynth loads, and hold the preset (bank:program) of every
 instrument that it may be drawn for: FluidSynth itself would silently play another one. A bank that validates
 must not be trained on under another name either, which its files' contents show.
+
+A bank that is not here is the machine's fault; one that is here and does not serve is the recipe's.
 """
 
 from __future__ import annotations
@@ -13,11 +15,18 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from ml.errors import FieldFault, named
 from ml.instruments import Instrument
 from ml.synthesis.bank_choice import BankChoice, SplitBanks, choices
 from ml.synthesis.recipe import InvalidRecipeError, Recipe
 from ml.synthesis.render import load_fluidsynth
-from ml.synthesis.soundfonts import Bank, MissingSoundFontError, find_bank, require_soundfont
+from ml.synthesis.soundfonts import (
+    Bank,
+    MissingSoundFontError,
+    UnsuitableSoundFontError,
+    find_bank,
+    require_soundfont,
+)
 
 
 def check_banks(recipe: Recipe) -> dict[str, Bank]:
@@ -35,23 +44,28 @@ def check_banks(recipe: Recipe) -> dict[str, Bank]:
     Raises
     ------
     MissingFluidSynthError
-    MissingSoundFontError
-        When a bank is missing, is no SoundFont, or lacks the preset of an instrument; the message names the
-        field, and `extra` lists all faults.
     InvalidRecipeError
-        When a bank that validates has the contents of one that is trained on.
+        When a bank is no SoundFont or lacks the preset of an instrument, or one that validates has the
+        contents of one that is trained on; `extra` lists all faults by field.
+    MissingSoundFontError
+        When the recipe is right as far as this machine can tell, and banks are missing here; likewise.
     """
     load_fluidsynth()
     banks: dict[str, Bank] = {}
-    faults: list[str] = []
+    missing: list[FieldFault] = []
+    faults: list[FieldFault] = []
     for field, choice in _fields(recipe):
         try:
             banks[choice.name] = find_bank(choice.name)
             require_presets(banks[choice.name], _served(recipe, choice))
+        except UnsuitableSoundFontError as error:
+            faults.append(FieldFault(field, str(error)))
         except MissingSoundFontError as error:
-            faults.append(f"{field}: {error}")
+            missing.append(FieldFault(field, str(error)))
     if faults:
-        raise MissingSoundFontError(" ".join(faults), extra={"faults": faults})
+        raise InvalidRecipeError(" ".join(map(str, faults)), extra=named(faults))
+    if missing:
+        raise MissingSoundFontError(" ".join(map(str, missing)), extra=named(missing))
     if isinstance(recipe.soundfonts, SplitBanks):
         _require_apart(recipe, recipe.soundfonts, banks)
     return banks
@@ -76,8 +90,10 @@ def require_presets(bank: Bank, instruments: Iterable[Instrument]) -> None:
 
     Raises
     ------
+    UnsuitableSoundFontError
+        When a file is no SoundFont, or a preset is lacking.
     MissingSoundFontError
-        When a file is missing, is no SoundFont, or lacks a preset.
+        When a file cannot be read.
     """
     by_file: dict[Path, list[Instrument]] = {}
     for instrument in instruments:
@@ -87,7 +103,7 @@ def require_presets(bank: Bank, instruments: Iterable[Instrument]) -> None:
         with _opened(path) as (synth, soundfont_id):
             for player in players:
                 if synth.sfpreset_name(soundfont_id, player.bank, player.program) is None:
-                    raise MissingSoundFontError(
+                    raise UnsuitableSoundFontError(
                         f"SoundFont bank {bank.name} ({path}) has no preset {player.bank}:{player.program}, "
                         f"which plays {player.name}."
                     )
@@ -99,7 +115,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, int]]:
     try:
         soundfont_id = synth.sfload(str(path))
         if soundfont_id < 0:
-            raise MissingSoundFontError(f"FluidSynth cannot load the SoundFont {path}.")
+            raise UnsuitableSoundFontError(f"FluidSynth cannot load the SoundFont {path}.")
         yield synth, soundfont_id
     finally:
         synth.delete()
@@ -113,11 +129,12 @@ def _require_apart(recipe: Recipe, soundfonts: SplitBanks, banks: dict[str, Bank
     for place, choice in enumerate(choices(soundfonts.validation)):
         for digest in _digests(banks[choice.name], _served(recipe, choice)):
             if digest in trained:
-                fault = (
-                    f"soundfonts.validation.{place}: {choice.name} validates and must not be trained on, but "
-                    f"{trained[digest]} has the same contents."
+                fault = FieldFault(
+                    f"soundfonts.validation.{place}",
+                    f"{choice.name} validates and must not be trained on, but {trained[digest]} has the same "
+                    "contents.",
                 )
-                raise InvalidRecipeError(fault, extra={"faults": [fault]})
+                raise InvalidRecipeError(str(fault), extra=named([fault]))
 
 
 def _digests(bank: Bank, instruments: list[Instrument]) -> set[str]:

@@ -32,6 +32,13 @@ class MissingSoundFontError(SystemDependencyError):
     code = "missing-soundfont"
 
 
+class UnsuitableSoundFontError(MissingSoundFontError):
+    """What is on this machine under that name does not serve: it is no SoundFont, or lacks a preset.
+
+    Of a recipe that names it, this is the recipe's fault (`ml.synthesis.bank_check`).
+    """
+
+
 @dataclass(frozen=True)
 class Bank:
     """A General MIDI bank on disk: one file, or a folder of one file per program."""
@@ -44,7 +51,7 @@ class Bank:
 
         Raises
         ------
-        MissingSoundFontError
+        UnsuitableSoundFontError
             When a bank of single programs lacks this one.
         """
         if self.path.is_file():
@@ -53,7 +60,7 @@ class Bank:
             candidate = self.path / f"{program:03d}{ending}"
             if candidate.is_file():
                 return candidate
-        raise MissingSoundFontError(
+        raise UnsuitableSoundFontError(
             f"SoundFont bank {self.name} ({self.path}) has no file for program {program}."
         )
 
@@ -111,8 +118,10 @@ def require_soundfont(path: Path) -> None:
 
     Raises
     ------
+    UnsuitableSoundFontError
+        When it has no RIFF sfbk header.
     MissingSoundFontError
-        When it has no RIFF sfbk header or cannot be read.
+        When it cannot be read.
     """
     try:
         with path.open("rb") as stream:
@@ -120,4 +129,4 @@ def require_soundfont(path: Path) -> None:
     except OSError as error:
         raise MissingSoundFontError(f"The SoundFont {path} cannot be read: {error.strerror}.") from error
     if head[:4] != b"RIFF" or head[8:12] != b"sfbk":
-        raise MissingSoundFontError(f"{path} is not a SoundFont (no RIFF sfbk header).")
+        raise UnsuitableSoundFontError(f"{path} is not a SoundFont (no RIFF sfbk header).")

@@ -22,6 +22,7 @@ from ml.errors import (
     InvalidRequestError,
     RangeRequiredError,
     StorageError,
+    StorageUnavailableError,
     SystemDependencyError,
     TimbrescopeError,
     UnknownInstrumentError,
@@ -280,7 +281,8 @@ def _problems() -> Iterable[type[TimbrescopeError]]:
     yield from set(_subclasses(MediaError)) - families
     yield from (InvalidRequestError, RangeRequiredError, UnknownInstrumentError, UnknownModelError)
     yield from (UnknownEngineError, InvalidRecipeError, MelodySourceError, InvalidDatasetError)
-    yield from (DatasetConflictError, ModelConflictError, InvalidCheckpointError, StorageError)
+    yield from (DatasetConflictError, ModelConflictError, InvalidCheckpointError)
+    yield from (StorageError, StorageUnavailableError)
     yield from (SystemDependencyError, MissingFluidSynthError, MissingSoundFontError, MissingCorpusError)
     yield from (SoundFontMismatchError, VersionMismatchError)
     for value in vars(worker.errors).values():

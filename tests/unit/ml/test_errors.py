@@ -5,12 +5,15 @@ import pickle
 import pytest
 
 from ml.errors import (
+    FieldFault,
     InvalidRequestError,
     RangeRequiredError,
     SystemDependencyError,
     TimbrescopeError,
     UnknownInstrumentError,
     UnknownModelError,
+    named,
+    within,
 )
 
 CODES = {
@@ -52,3 +55,20 @@ def test_survives_pickling(error: type[TimbrescopeError]) -> None:
     after = pickle.loads(pickle.dumps(before))
     assert type(after) is error
     assert (str(after), after.extra) == ("A sentence.", {"available": ["default"]})
+
+
+def test_fields_are_named_within_what_holds_them() -> None:
+    faults = [FieldFault("melody.works", "unknown"), FieldFault("recipe", "empty")]
+    with pytest.raises(InvalidRequestError) as caught, within("recipe"):
+        raise InvalidRequestError(str(faults[0]), extra={**named(faults), "available": ["bach"]})
+    assert str(caught.value) == "melody.works: unknown"
+    assert caught.value.extra == {
+        "errors": [
+            {"field": "recipe.melody.works", "message": "unknown"},
+            {"field": "recipe", "message": "empty"},
+        ],
+        "available": ["bach"],
+    }
+    with pytest.raises(UnknownModelError) as untouched, within("recipe"):
+        raise UnknownModelError("x", extra={"errors": "none listed"})
+    assert untouched.value.extra == {"errors": "none listed"}

@@ -4,7 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ml.errors import TimbrescopeError, UnknownInstrumentError
+from ml.errors import (
+    StorageError,
+    StorageUnavailableError,
+    TimbrescopeError,
+    UnknownInstrumentError,
+)
 from ml.media import NoNotesError, TooLongError, UnknownFormatError
 from worker import errors
 from worker.problems import problem_of, problem_type, retry_after_s
@@ -37,6 +42,8 @@ def test_every_error_has_a_document(cls: type[TimbrescopeError]) -> None:
         (errors.UnknownJobError("x"), 404),
         (errors.JobExpiredError("x"), 410),
         (errors.JobDeletedError("x"), 410),
+        (StorageError("x"), 507),
+        (StorageUnavailableError("x"), 503),
         (errors.QueueFullError("x"), 503),
         (errors.StoreUnavailableError("x"), 503),
         (errors.InternalError("x"), 500),

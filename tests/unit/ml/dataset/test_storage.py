@@ -6,15 +6,17 @@ import errno
 import hashlib
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import uuid
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from ml.dataset.storage import LocalStorage, RemoteStorage, Storage, open_storage, shown
-from ml.errors import InvalidRequestError, StorageError, SystemDependencyError
+from ml.errors import InvalidRequestError, StorageError, StorageUnavailableError, SystemDependencyError
 from tests.unit.ml.dataset.conftest import SECRET
 
 DATA = b"\x00\xff" * 40_000
@@ -59,9 +61,9 @@ def test_files_come_back_as_they_were_written(storage: Storage) -> None:
 def test_a_missing_file_is_named(storage: Storage) -> None:
     storage.write_whole("here", b"")
     for reading in (storage.read, storage.local_path):
-        with pytest.raises(StorageError, match=r"nowhere\.npy.*missing"):
+        with pytest.raises(StorageUnavailableError, match=r"nowhere\.npy.*missing"):
             reading("nowhere.npy")
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageUnavailableError):
         storage.read_many(["here", "nowhere.npy"])
 
 
@@ -93,7 +95,7 @@ def test_fetched_files_are_checked_and_kept(cache: Path) -> None:
     assert storage.local_path("a.npy", digest) == path
     storage.write_whole("a.npy", b"damaged")
     assert storage.local_path("a.npy").read_bytes() == b"damaged"
-    with pytest.raises(StorageError, match=r"memory://fetched/a\.npy is damaged"):
+    with pytest.raises(StorageUnavailableError, match=r"memory://fetched/a\.npy is damaged"):
         storage.local_path("a.npy", "0" * 64)
 
 
@@ -145,6 +147,41 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageError, match=r"file/x cannot be made: Not a directory"):
         open_storage(tmp_path / "file" / "x").write_whole("a", b"")
+
+
+def test_what_cannot_be_read_is_told_from_what_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = LocalStorage(tmp_path)
+    storage.write_whole("folder/a", DATA)
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for function in ("pathlib.Path.read_bytes", "pathlib.Path.is_file", "os.scandir", "os.fsync"):
+        monkeypatch.setattr(function, denied)  # a test that runs as root is never denied anything
+    for reading in (lambda: storage.read("folder/a"), lambda: storage.exists("folder/a"), storage.list):
+        with pytest.raises(StorageUnavailableError, match="Permission denied"):
+            reading()
+    with pytest.raises(StorageError, match="cannot be written: Permission denied") as caught:
+        storage.write_whole("b", DATA)
+    assert type(caught.value) is StorageError
+
+
+def test_a_store_that_does_not_answer_is_not_full(s3_bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # taken, and not listening
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+        files = fsspec.get_filesystem_class("s3")
+        monkeypatch.setattr(files, "retries", 1)
+        files.clear_instance_cache()
+        storage = open_storage(f"{s3_bucket}/x")
+        with pytest.raises(StorageUnavailableError, match="cannot be written"):
+            storage.write_whole("a", DATA)
+        with pytest.raises(StorageUnavailableError, match="cannot be read"):
+            storage.read("a")
+    files.clear_instance_cache()
 
 
 def test_urls_of_no_known_kind_are_refused() -> None:

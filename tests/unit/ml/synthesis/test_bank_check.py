@@ -13,6 +13,7 @@ from ml.synthesis.soundfonts import SEARCH_PATH_VARIABLE, MissingSoundFontError
 from tests.unit.ml.synthesis.banks_made import write_soundfont
 
 GENERAL_MIDI = [(0, program) for program in range(128)]
+ODD = "instruments: [{name: Odd, program: 5, bank: 77, pitch_range: [60, 72]}], instruments_per_clip: [1]"
 
 
 @pytest.fixture(autouse=True)
@@ -42,22 +43,30 @@ def test_missing_banks_are_all_named() -> None:
         check_banks(recipe_of("{train: [One, Nowhere], validation: [NeitherHere]}"))
     assert "soundfonts.train.1: SoundFont Nowhere was not found" in str(caught.value)
     assert "soundfonts.validation.0: SoundFont NeitherHere was not found" in str(caught.value)
-    assert len(caught.value.extra["faults"]) == 2  # type: ignore[arg-type]
+    fields = [fault["field"] for fault in caught.value.extra["errors"]]  # type: ignore[attr-defined]
+    assert fields == ["soundfonts.train.1", "soundfonts.validation.0"]
+
+
+def test_a_recipe_at_fault_is_told_first() -> None:
+    with pytest.raises(InvalidRecipeError) as caught:
+        check_banks(recipe_of("[Nowhere, One]", f"{ODD}, soundfont_per: stem"))
+    (fault,) = caught.value.extra["errors"]  # type: ignore[misc]
+    assert fault["field"] == "soundfonts.1"
+    assert fault["message"].endswith("has no preset 77:5, which plays Odd.")
 
 
 def test_what_is_no_soundfont_is_refused(shelf: Path) -> None:
     (shelf / "Text.sf2").write_text("not a bank")
     (shelf / "Head.sf2").write_bytes(b"RIFF\x04\x00\x00\x00sfbk")
-    with pytest.raises(MissingSoundFontError, match=r"soundfonts\.0: .*Text\.sf2 is not a SoundFont"):
+    with pytest.raises(InvalidRecipeError, match=r"soundfonts\.0: .*Text\.sf2 is not a SoundFont"):
         check_banks(recipe_of("[Text]"))
-    with pytest.raises(MissingSoundFontError, match=r"soundfonts\.0: FluidSynth cannot load .*Head\.sf2"):
+    with pytest.raises(InvalidRecipeError, match=r"soundfonts\.0: FluidSynth cannot load .*Head\.sf2"):
         check_banks(recipe_of("[Head]"))
 
 
 def test_a_preset_that_a_bank_lacks_is_named() -> None:
-    instruments = "instruments: [{name: Odd, program: 5, bank: 77, pitch_range: [60, 72]}]"
-    with pytest.raises(MissingSoundFontError, match=r"has no preset 77:5, which plays Odd"):
-        check_banks(recipe_of("[One]", f"{instruments}, instruments_per_clip: [1]"))
+    with pytest.raises(InvalidRecipeError, match=r"has no preset 77:5, which plays Odd"):
+        check_banks(recipe_of("[One]", ODD))
 
 
 def test_a_folder_of_programs_needs_only_what_it_serves(shelf: Path) -> None:
@@ -65,7 +74,7 @@ def test_a_folder_of_programs_needs_only_what_it_serves(shelf: Path) -> None:
     write_soundfont(shelf / "Solo" / "040.sf2", [(0, 40)], brightness=3)
     some = "instruments: [Violin, Trumpet], instruments_per_clip: [1], soundfont_per: stem"
     with pytest.raises(
-        MissingSoundFontError, match=r"soundfonts\.0: SoundFont bank Solo .*no file for program 56"
+        InvalidRecipeError, match=r"soundfonts\.0: SoundFont bank Solo .*no file for program 56"
     ):
         check_banks(recipe_of("[Solo]", some))
     assert "Solo" in check_banks(recipe_of("[{name: Solo, without: [Trumpet]}, One]", some))
