@@ -101,7 +101,7 @@ def _message(fault: ErrorDetails) -> str:
     if fault["type"] == "missing":
         return "This field is required"
     message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "value_error":
+    if fault["type"] in ("value_error", "unknown_field"):
         return message  # it says the value where that helps
     given = str(fault.get("input", ""))
     return f"{message}, not {given if len(given) <= _LONGEST_ECHO else given[:_LONGEST_ECHO] + '...'!r}"

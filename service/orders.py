@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.errors import InvalidRequestError
-from ml.synthesis.recipe import Recipe, require_safe
+from ml.synthesis.recipe import Recipe, require_both_parts, require_safe
 from ml.training.config import TrainingConfig
 from service.services import Services
 from service.submission import hand_over
@@ -67,6 +67,7 @@ def order_dataset(services: Services, asked: DatasetRequest) -> Job:
     if asked.stems and not asked.audio:
         raise _fault("stems", "Stems are kept beside the sound: they need audio")
     require_safe(asked.recipe)
+    require_both_parts(asked.recipe)
     roots = services.settings.dataset_places
     field = "name" if asked.url is None else "url"
     url = asked.url or f"{roots[0]}/{asked.name or asked.recipe.name}"

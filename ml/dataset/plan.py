@@ -26,7 +26,7 @@ from ml.melspec import MelConfig, MelMismatchError
 from ml.synthesis.bank_check import check_banks
 from ml.synthesis.instantiate import instantiate, validation_indices
 from ml.synthesis.plan import SPLITS, ClipPlan, Split
-from ml.synthesis.recipe import Recipe
+from ml.synthesis.recipe import Recipe, require_both_parts
 from ml.synthesis.render import SAMPLE_RATE_HZ
 from ml.synthesis.soundfonts import Bank
 
@@ -150,7 +150,7 @@ def plan_dataset(
         When FluidSynth, a SoundFont or an instrument in one is missing, or the data set was begun with other
         SoundFonts or libraries.
     InvalidRecipeError
-        When a SoundFont that validates is trained on as well.
+        When a SoundFont that validates is trained on as well, or a part of the data set would be empty.
     DatasetConflictError
         When the place holds something else.
     MelMismatchError
@@ -162,6 +162,7 @@ def plan_dataset(
         raise MelMismatchError(
             f"Clips have {SAMPLE_RATE_HZ} Hz; the front end asks for {mel.sample_rate_hz}."
         )
+    require_both_parts(recipe)
     banks = check_banks(recipe)
     claim = {
         "format_version": CLAIM_VERSION,

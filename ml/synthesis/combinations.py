@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import Discriminator, Field, Tag
 
 from ml.instruments import Instrument
-from ml.synthesis.sections import Count, Probability, Section, Weight
+from ml.synthesis.sections import Count, CountKey, Probability, Section, Weight
 
 
 class UniformCombinations(Section):
@@ -77,7 +77,7 @@ Combinations = Annotated[
 ]
 InstrumentCounts = Annotated[
     Annotated[tuple[Count, ...], Tag("<list>"), Field(min_length=1)]
-    | Annotated[dict[Count, Weight], Tag("<mapping>"), Field(min_length=1)],
+    | Annotated[dict[CountKey, Weight], Tag("<mapping>"), Field(min_length=1)],
     Discriminator(lambda value: "<mapping>" if isinstance(value, dict) else "<list>"),
 ]
 

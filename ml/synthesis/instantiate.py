@@ -106,9 +106,8 @@ def validation_indices(recipe: Recipe) -> frozenset[int]:
     frozenset of int
         `n_clips * validation_share` of them, rounded, drawn with the recipe's seed.
     """
-    n_validation = round(recipe.n_clips * recipe.validation_share)
     order = np.random.default_rng([recipe.seed, recipe.n_clips, _SPLIT_STREAM]).permutation(recipe.n_clips)
-    return frozenset(order[:n_validation].tolist())
+    return frozenset(order[: recipe.n_validation_clips].tolist())
 
 
 def _draw_clip(ingredients: _Ingredients, index: int, split: Split) -> ClipPlan:

@@ -31,17 +31,21 @@ from ml.synthesis.effects.settings import Effects
 from ml.synthesis.melodies.settings import Melody, RandomMelody
 from ml.synthesis.plan import SPLITS
 from ml.synthesis.sections import (
+    ClipSeconds,
     Count,
+    Integer,
     Probability,
     RangeOfDecibels,
     RangeOfPitches,
     Section,
+    ValidationShare,
+    fault_message,
     field_name,
 )
 
 MAX_STEMS = 15  # the melodic channels of a MIDI port
 MAX_CHARACTERS = 1_000_000
-DEFAULT_COUNTS = (1, 2, 3, 4)
+DEFAULT_COUNTS = (1, 2, 3, 4)  # as far as there are so many instruments
 
 
 class InvalidRecipeError(InvalidRequestError):
@@ -54,8 +58,8 @@ class CustomInstrument(Section):
     """An instrument that is not in the vocabulary: a label, the preset that plays it, and what it can do."""
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    program: Annotated[int, Field(ge=0, le=127)]
-    bank: Annotated[int, Field(ge=0, le=127)] = 0
+    program: Annotated[Integer, Field(ge=0, le=127)]
+    bank: Annotated[Integer, Field(ge=0, le=127)] = 0
     pitch_range: RangeOfPitches
     max_voices: Count = 1
     family: str = ""
@@ -86,10 +90,10 @@ class Recipe(Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     description: str = ""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    n_clips: Annotated[int, Field(ge=1, le=10_000_000)]
-    validation_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.2
-    clip_duration_s: Annotated[float, Field(ge=0.5, le=60.0)] = 5.0
+    seed: Annotated[Integer, Field(ge=0, lt=2**63)] = 0
+    n_clips: Annotated[Integer, Field(ge=1, le=10_000_000)]
+    validation_share: ValidationShare = 0.2
+    clip_duration_s: ClipSeconds = 5.0
     instruments: Annotated[tuple[InstrumentEntry, ...], Field(min_length=1)] = tuple(
         instrument.name for instrument in INSTRUMENTS
     )
@@ -112,7 +116,7 @@ class Recipe(Section):
             instruments_named(entry for entry in value if isinstance(entry, str))
         except UnknownInstrumentError as error:
             known = ", ".join(instrument.name for instrument in INSTRUMENTS)
-            raise ValueError(f"{error} Known: {known}.") from error
+            raise ValueError(f"{str(error).removesuffix('.')}; known: {known}") from error
         names = _names(value)
         if len(set(names)) != len(names):
             raise ValueError("an instrument is named twice")
@@ -125,12 +129,19 @@ class Recipe(Section):
     def _combinations_are_of_the_instruments(cls, value: Combinations, info: ValidationInfo) -> Combinations:
         return require_known(value, _names(info.data["instruments"])) if "instruments" in info.data else value
 
+    @field_validator("instruments_per_clip", mode="before")
+    @classmethod
+    def _by_default_no_more_than_there_are(cls, value: object, info: ValidationInfo) -> object:
+        if value is DEFAULT_COUNTS:  # left out: what a person writes is another object
+            return DEFAULT_COUNTS[: len(info.data.get("instruments", DEFAULT_COUNTS))]
+        return value
+
     @field_validator("instruments_per_clip")
     @classmethod
     def _so_many_can_be_drawn(cls, value: InstrumentCounts, info: ValidationInfo) -> InstrumentCounts:
         combinations, instruments = info.data.get("combinations"), info.data.get("instruments")
         if isinstance(combinations, ExplicitCombinations):
-            if value not in (combinations.sizes, DEFAULT_COUNTS):
+            if value not in (combinations.sizes, DEFAULT_COUNTS[: len(instruments or ())]):
                 raise ValueError(f"the explicit combinations have {combinations.sizes}; leave this field out")
             return combinations.sizes
         if instruments is not None and max(value) > len(instruments):
@@ -168,6 +179,11 @@ class Recipe(Section):
     def melodies(self) -> tuple[Melody, ...]:
         """The melodies, of which each clip draws one."""
         return self.melody if isinstance(self.melody, tuple) else (self.melody,)
+
+    @property
+    def n_validation_clips(self) -> int:
+        """How many clips validate: `n_clips * validation_share`, rounded."""
+        return round(self.n_clips * self.validation_share)
 
     @property
     def digest(self) -> str:
@@ -227,10 +243,7 @@ def parse_recipe(text: str) -> Recipe:
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:
-        faults = [
-            f"{field_name(fault['loc'])}: {fault['msg'].removeprefix('Value error, ')}"
-            for fault in error.errors()
-        ]
+        faults = [f"{field_name(fault['loc'])}: {fault_message(fault)}" for fault in error.errors()]
         raise InvalidRecipeError(
             f"The recipe is not valid: {'; '.join(faults)}.", extra={"faults": faults}
         ) from error
@@ -258,6 +271,31 @@ def read_recipe(path: Path) -> Recipe:
         raise InvalidRecipeError(f"The recipe {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise InvalidRecipeError(f"The recipe {path} is not text.") from error
+
+
+def require_both_parts(recipe: Recipe) -> None:
+    """Refuse a recipe of a data set that would lack one of its parts; a share of 0 asks for no validation.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Raises
+    ------
+    InvalidRecipeError
+        When no clip would validate although a share should, or none be trained on.
+    """
+    n_validation, asked = recipe.n_validation_clips, f"{recipe.validation_share:g} of {recipe.n_clips} clips"
+    fault = None
+    if recipe.validation_share > 0.0 and n_validation == 0:
+        fault = f"{asked} are none; ask for more clips, or for 0 where none should validate"
+    elif n_validation == recipe.n_clips:
+        fault = f"{asked} are all of them, and none is left to train on"
+    if fault is not None:
+        raise InvalidRecipeError(
+            f"The recipe makes no data set: validation_share: {fault}.",
+            extra={"faults": [f"validation_share: {fault}"]},
+        )
 
 
 def require_safe(recipe: Recipe) -> None:

@@ -16,6 +16,7 @@ from ml.synthesis.sections import (
     RangeOfPositiveSeconds,
     RangePositive,
     Section,
+    SmallShare,
     ordered,
 )
 
@@ -36,7 +37,7 @@ def _compresses(value: tuple[float, float]) -> tuple[float, float]:
 
 RangeOfHz = Annotated[RangePositive, AfterValidator(_audible)]
 RangeOfCompression = Annotated[
-    tuple[Annotated[float, Field(ge=0.0, le=0.99)], Annotated[float, Field(ge=0.0, le=0.99)]],
+    tuple[SmallShare, SmallShare],
     AfterValidator(ordered),
 ]
 

@@ -12,6 +12,7 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from ml.instruments import Instrument
 from ml.synthesis.sections import (
+    Integer,
     PositiveSeconds,
     Probability,
     RangeOfCounts,
@@ -118,7 +119,7 @@ class PhraseMelody(_Melody):
     folder: Annotated[str, Field(min_length=1)] | None = None
     corpus: Literal["music21"] | None = None
     works: str = "bach"
-    max_files: Annotated[int, Field(ge=1, le=100_000)] = 200
+    max_files: Annotated[Integer, Field(ge=1, le=100_000)] = 200
     velocity: RangeOfVelocities | None = None
 
     @model_validator(mode="after")
@@ -152,7 +153,7 @@ class GeneratorMelody(_Melody):
     source: Literal["generator"]
     command: Annotated[tuple[str, ...], Field(min_length=1)]
     timeout_s: PositiveSeconds = 60.0
-    clips_per_run: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    clips_per_run: Annotated[Integer, Field(ge=1, le=1_000_000)] = 1
     velocity: RangeOfVelocities | None = None
 
     @field_validator("command")

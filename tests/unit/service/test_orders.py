@@ -135,6 +135,19 @@ def test_recipes_from_afar_run_no_commands_and_read_no_files(
     assert_problem(order(admin, recipe=recipe), 422, "invalid-recipe")
 
 
+def test_a_data_set_without_validation_clips_is_refused_when_it_is_asked_for(admin: httpx.Client) -> None:
+    problem = assert_problem(order(admin, recipe={**RECIPE, "n_clips": 2}), 422, "invalid-recipe")
+    assert "validation_share: 0.2 of 2 clips are none" in problem["detail"]
+    assert admin.get("/jobs").json()["jobs"] == []
+
+
+def test_unknown_fields_of_a_recipe_are_told_the_known_ones(admin: httpx.Client) -> None:
+    problem = assert_problem(order(admin, recipe={**RECIPE, "n_clip": 5}), 422, "invalid-recipe")
+    assert problem["detail"].startswith(
+        "recipe.n_clip: unknown field; known: name, description, seed, n_clips"
+    )
+
+
 @pytest.mark.parametrize(
     ("fields", "named"),
     [

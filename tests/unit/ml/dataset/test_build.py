@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
 import re
 import resource
 import tarfile
@@ -40,7 +42,7 @@ from ml.melspec import MelConfig, level_db
 from ml.synthesis.instantiate import ClipPlan, instantiate
 from ml.synthesis.midi_file import clip_midi
 from ml.synthesis.mix import render_clip
-from ml.synthesis.recipe import Recipe
+from ml.synthesis.recipe import InvalidRecipeError, Recipe
 from ml.synthesis.render import SAMPLE_RATE_HZ
 from ml.synthesis.soundfonts import Bank, MissingSoundFontError, find_bank
 
@@ -200,6 +202,15 @@ def test_a_shard_instantiates_its_own_clips_only(tmp_path: Path, monkeypatch: py
     assert {clip.split for clip in clips} == {"validation"}
 
 
+def test_a_recipe_without_validation_clips_is_refused_before_the_place_is_claimed(tmp_path: Path) -> None:
+    two = RECIPE.model_copy(update={"n_clips": 2, "validation_share": 0.2})
+    with pytest.raises(InvalidRecipeError, match=r"validation_share: 0\.2 of 2 clips are none"):
+        build_dataset(two, tmp_path / "set")
+    assert not (tmp_path / "set").exists()
+    unsplit = build_dataset(two.model_copy(update={"validation_share": 0.0}), tmp_path / "set")
+    assert [shard.split for shard in unsplit.shards] == ["train"]
+
+
 def test_notes_from_outside_are_drawn_by_the_planner_alone(tmp_path: Path) -> None:
     (tmp_path / "midi").mkdir()
     clip = next(instantiate(RECIPE))
@@ -284,6 +295,37 @@ def test_a_full_disk_stops_with_a_clear_error_and_keeps_finished_shards(built: P
     left = contents(tmp_path / "set")
     assert left.items() <= contents(built).items()
     assert "train-00000.json" in left
+    build(tmp_path / "set")
+    assert contents(tmp_path / "set") == contents(built)
+
+
+def test_a_disk_that_fills_up_while_a_shard_is_written_keeps_finished_shards(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def on_a_disk_with_room_for_one_shard(path: Path, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        if mode == "wb" and path.name.startswith(".train-00001.npy."):
+            opened(path, mode).close()  # as it is: a file is there, what should be in it is not
+            return opened(Path("/dev/full"), mode, *args, **kwargs)  # the system's own ENOSPC
+        return opened(path, mode, *args, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", on_a_disk_with_room_for_one_shard)
+        with pytest.raises(StorageError) as caught:
+            build(tmp_path / "set")
+    said = str(caught.value)
+    assert f"the disk is full ({os.strerror(errno.ENOSPC)})" in said
+    assert "train-00001.npy cannot be written" in said
+    assert "Finished shards stay (3 of 10 clips); building again continues." in said
+    assert isinstance(caught.value.__cause__, StorageError)
+    assert isinstance(caught.value.__cause__.__cause__, OSError)
+    assert caught.value.__cause__.__cause__.errno == errno.ENOSPC
+    left = contents(tmp_path / "set")  # nothing half, no file of the shard that did not fit
+    assert left.items() <= contents(built).items()
+    assert {name for name in left if name.startswith("train-")} == {
+        name for name in contents(built) if name.startswith("train-00000")
+    }
     build(tmp_path / "set")
     assert contents(tmp_path / "set") == contents(built)
 

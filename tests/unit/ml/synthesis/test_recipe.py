@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml.instruments import INSTRUMENTS
-from ml.synthesis.recipe import InvalidRecipeError, Recipe, parse_recipe, read_recipe
+from ml.synthesis.recipe import InvalidRecipeError, Recipe, parse_recipe, read_recipe, require_both_parts
 
 RECIPES = Path("recipes")
 
@@ -38,11 +38,26 @@ def test_json_is_accepted_too() -> None:
     [
         ("name: a", "n_clips: Field required"),
         ("{name: a, n_clips: 0}", "n_clips: Input should be greater than or equal to 1"),
-        ("{name: a, n_clips: 1, colour: red}", "colour: Extra inputs are not permitted"),
+        ("{name: a, n_clips: 1, colour: red}", "colour: unknown field; known: name, description, seed"),
+        ("{name: a, n_clips: 1, melody: {tempo: 90}}", "melody.tempo: unknown field; known: weight, "),
         ("{name: A b, n_clips: 1}", "name: String should match"),
-        ("{name: a, n_clips: 1, instruments: [Kazoo]}", "instruments: Unknown instrument 'Kazoo'"),
+        (
+            "{name: a, n_clips: 1, instruments: [Kazoo]}",
+            "instruments: Unknown instrument 'Kazoo'; known: Acoustic",
+        ),
+        ("{name: a, n_clips: true}", "n_clips: Input should be a valid integer, not 'True'"),
+        ("{name: a, n_clips: 1, seed: '7'}", "seed: Input should be a valid integer, not '7'"),
+        ("{name: a, n_clips: 1, reverb_probability: true}", "reverb_probability: true is not a number"),
+        ("{name: a, n_clips: 1, instruments_per_clip: {true: 1}}", "true is not a number"),
+        (
+            "{name: a, n_clips: 1, level_db: [.nan, 1]}",
+            "level_db.0: Input should be a finite number, not 'nan'",
+        ),
         ("{name: a, n_clips: 1, instruments: [Violin, Violin]}", "instruments: an instrument is named twice"),
-        ("{name: a, n_clips: 1, instruments: [Violin]}", "instruments_per_clip: asks for 4 of 1"),
+        (
+            "{name: a, n_clips: 1, instruments: [Violin], instruments_per_clip: [1, 4]}",
+            "instruments_per_clip: asks for 4 of 1",
+        ),
         (
             "{name: a, n_clips: 1, melody: {pitch_range: [72, 60]}}",
             "melody.pitch_range: range [72, 60] is empty",
@@ -77,6 +92,50 @@ def test_faults_are_named(text: str, fault: str) -> None:
     with pytest.raises(InvalidRecipeError) as caught:
         parse_recipe(text)
     assert fault in str(caught.value)
+    assert not str(caught.value).endswith("..")
+
+
+def test_every_fault_of_a_section_is_named_beside_unknown_fields() -> None:
+    with pytest.raises(InvalidRecipeError) as caught:
+        parse_recipe("{name: a, colour: red, melody: {draw: 1, velocity: [90, 80]}, effects: {codec: 3}}")
+    faults = caught.value.extra["faults"]
+    assert isinstance(faults, list)
+    assert [fault.split(":")[0] for fault in faults] == [
+        "n_clips",
+        "melody.velocity",
+        "melody.draw",
+        "effects.codec",
+        "colour",
+    ]
+    assert all("Extra inputs" not in fault for fault in faults)
+
+
+@pytest.mark.parametrize(("n_instruments", "counts"), [(1, (1,)), (3, (1, 2, 3)), (5, (1, 2, 3, 4))])
+def test_no_more_instruments_play_by_default_than_there_are(
+    n_instruments: int, counts: tuple[int, ...]
+) -> None:
+    instruments = [{"name": f"reed {k}", "program": k, "pitch_range": [60, 72]} for k in range(n_instruments)]
+    recipe = parse_recipe(json.dumps({"name": "a", "n_clips": 9, "instruments": instruments}))
+    assert recipe.instruments_per_clip == counts
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
+@pytest.mark.parametrize(
+    ("n_clips", "share", "fault"),
+    [
+        (2, 0.2, "validation_share: 0.2 of 2 clips are none"),
+        (2, 0.9, "validation_share: 0.9 of 2 clips are all of them"),
+        (1, 0.6, "validation_share: 0.6 of 1 clips are all of them"),
+    ],
+)
+def test_a_data_set_with_an_empty_part_is_refused(n_clips: int, share: float, fault: str) -> None:
+    with pytest.raises(InvalidRecipeError, match=fault):
+        require_both_parts(Recipe(name="a", n_clips=n_clips, validation_share=share))
+
+
+def test_a_share_of_0_asks_for_no_validation() -> None:
+    require_both_parts(Recipe(name="a", n_clips=1, validation_share=0.0))
+    require_both_parts(Recipe(name="a", n_clips=3))
 
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
