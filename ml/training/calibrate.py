@@ -78,7 +78,9 @@ def calibrate(
 
 
 def _config_of_fold(fold: ModelCard, model: ModelCard, digest: str) -> TrainingConfig:
-    config = parse_config({name: fold.training[name] for name in TrainingConfig.model_fields})
+    # a card may be older than a field, whose default then was its meaning
+    known = TrainingConfig.model_fields.keys() & fold.training.keys()
+    config = parse_config({name: fold.training[name] for name in known})
     if not config.left_out_soundfonts:
         raise InvalidRequestError(f"Fold {fold.id} left no SoundFont out of its training.")
     if fold.labels != model.labels:
