@@ -84,7 +84,8 @@ def _dataset() -> tuple[Side, Side]:
     recipe = read_recipe(Path("recipes/protocol.yaml")).model_copy(
         update={"n_clips": N_DATASET_CLIPS, "validation_share": 0.0}
     )
-    plan = plan_dataset(recipe, LocalStorage(Path(tempfile.mkdtemp(prefix="timbrescope-bench-"))))
+    with tempfile.TemporaryDirectory(prefix="timbrescope-bench-") as folder:
+        plan = plan_dataset(recipe, LocalStorage(Path(folder)))
     clips = tuple(instantiate(recipe))
     n_samples = round(recipe.clip_duration_s * SAMPLE_RATE_HZ)
 

@@ -173,12 +173,16 @@ def import_folder(
     ] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw of those.")] = 0,
     skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out files that cannot be read.")
+        bool,
+        typer.Option(
+            "--skip-unreadable", help="Leave out damaged recordings and those of a kind that is not read."
+        ),
     ] = False,
     audio: Annotated[bool, typer.Option(help="Keep sound beside the log-mels.")] = True,
 ) -> None:
     """Make a data set of your own labelled recordings, cut into windows of five seconds."""
     from ml.dataset.folder_import import import_folder as import_recordings
+    from ml.dataset.folder_notes import import_notes
 
     try:
         with _progress_bar("files read, then clips") as (bar, task):
@@ -195,6 +199,8 @@ def import_folder(
         _console().print(f"Stopped. What is finished stays in {out}; the same command continues.")
         raise typer.Exit(130) from None
     _console().print(tables.occurrences(manifest))
+    for note in import_notes(manifest):
+        _console().print(note, markup=False, highlight=False)
     _console().print(f"Data set {manifest.digest[:16]} is in {out}/", highlight=False)
 
 

@@ -8,6 +8,7 @@ changed is refused.
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -32,6 +33,7 @@ from ml.windows import WINDOW_S, Window, window_levels
 
 CLAIM_NAME = "import.json"
 
+_Heard = tuple[NDArray[np.float32], NDArray[np.float32]]  # samples, and their levels (n_mels, n_frames)
 ImportProgress = Callable[[str, int, int], None]  # ("reading" or "writing", done, in all); may raise to stop
 
 
@@ -92,6 +94,10 @@ def import_folder(
         When the place holds something else.
     StorageError
         When the place cannot be written.
+
+    Notes
+    -----
+    A recording may last two hours and have 2 GB (`ml.dataset.folder_files.LIMITS`).
     """
     storage = open_storage(place)
 
@@ -110,12 +116,15 @@ def import_folder(
     versions = recording_versions()
     _claim(storage, survey, mel, audio=audio, versions=versions)
     shards = _plan_shards(survey)
+    heard = functools.lru_cache(maxsize=1)(
+        functools.partial(_hear, folder, mel)
+    )  # long ones fill many shards
     records = read_records(storage, frozenset(shard.name for shard in shards))
     n_clips = sum(len(shard.clips) for shard in shards)
     done = sum(map(len, records.values()))
     for shard in shards:
         if shard.name not in records:
-            records[shard.name] = _write_shard(shard, folder, storage, mel, audio=audio)
+            records[shard.name] = _write_shard(shard, heard, storage, mel, audio=audio)
             done += len(shard.clips)
         report("writing", done, n_clips)
     ordered = tuple(records[shard.name] for shard in shards)
@@ -135,7 +144,9 @@ def import_folder(
 def _claim(
     storage: Storage, survey: Survey, mel: MelConfig, *, audio: bool, versions: dict[str, str]
 ) -> None:
-    claim = {"source": survey.source.to_dict(), "mel": mel.to_dict(), "audio": audio, "versions": versions}
+    # what is left out makes no difference: a note that is added in between is no other folder
+    source = {name: value for name, value in survey.source.to_dict().items() if name != "skipped"}
+    claim = {"source": source, "mel": mel.to_dict(), "audio": audio, "versions": versions}
     if not storage.exists(CLAIM_NAME):
         if others := storage.list():
             raise DatasetConflictError(
@@ -165,16 +176,21 @@ def _plan_shards(survey: Survey) -> tuple[_Shard, ...]:
     return tuple(shards)
 
 
+def _hear(folder: Path, mel: MelConfig, path: str) -> _Heard:
+    samples = decode_file(folder / path, mel)
+    return samples, level_db(samples, mel)
+
+
 def _write_shard(
-    shard: _Shard, folder: Path, storage: Storage, mel: MelConfig, *, audio: bool
+    shard: _Shard, heard: Callable[[str], _Heard], storage: Storage, mel: MelConfig, *, audio: bool
 ) -> ShardRecord:
     writer = ShardWriter(shard.name, shard.split)
     for recording, clips in _by_recording(shard.clips):
-        samples = decode_file(folder / recording.path, mel)
-        levels = window_levels(level_db(samples, mel), [clip.window for clip in clips]).astype(np.float16)
-        for clip, level in zip(clips, levels, strict=True):
+        samples, level = heard(recording.path)
+        levels = window_levels(level, [clip.window for clip in clips]).astype(np.float16)
+        for clip, clip_level in zip(clips, levels, strict=True):
             first, last = (round(s * mel.sample_rate_hz) for s in (clip.window.start_s, clip.window.end_s))
-            writer.add(_shard_clip(clip, level, samples[first:last], mel, audio=audio))
+            writer.add(_shard_clip(clip, clip_level, samples[first:last], mel, audio=audio))
     return writer.write(storage)
 
 

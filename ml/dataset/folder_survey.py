@@ -2,26 +2,31 @@
 
 A recording is known by its content: files of the same bytes in two label folders are one recording with two
 labels. Everything is decoded once here, so that what cannot be read is known before a data set is begun.
+Files that are no recordings, and recordings without sound, are left out; the manifest lists them.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.dataset.folder_files import LIMITS, files_of
+from ml.dataset.folder_split import drawn_splits
 from ml.dataset.manifest import FolderSource
 from ml.errors import InvalidRequestError
 from ml.instruments import slug_of
-from ml.media import MediaError, MediaLimits, decode_audio
+from ml.media import MediaError, decode_audio
 from ml.melspec import MelConfig, level_db
 from ml.synthesis.plan import Split
 from ml.windows import Window, cut_windows, window_inputs, window_levels
 
+SILENT, NO_RECORDING = "it is silent throughout.", "it is no recording."
+WINDOWS_AT_ONCE = 100  # of two hours, all at once would take as much memory as the sound again
 NAMED_FAULTS = 5  # of many files that cannot be read, so many are named in the message; `extra` has them all
 
 SurveyProgress = Callable[[int, int], None]  # (files looked at, files in all)
@@ -81,8 +86,7 @@ def survey_folder(
     folder : Path
         Holds one folder per label; folders within those are searched too, hidden files are not.
     validation_share : float
-        In 0..1. The recordings of each set of labels are shared out alone; of two or more, one validates at
-        least, and one is trained on.
+        In 0..1; how recordings are shared out, see `ml.dataset.folder_split`.
     seed : int
         Of that draw.
     skip_unreadable : bool
@@ -98,20 +102,23 @@ def survey_folder(
     ------
     InvalidFolderError
         When there are fewer than two labels, a label without recordings, labels that cannot be told apart in
-        file names, or files that cannot be read (all are listed in `extra`).
+        file names, recordings that cannot be read (all are listed in `extra`), or none that could validate.
     """
     if not 0.0 <= validation_share < 1.0:
         raise InvalidRequestError(
             f"The share that validates must lie in 0..1, below 1; it is {validation_share}."
         )
     labels = _labels(folder)
-    by_content = _contents(folder, labels)
+    by_content, left_out = _contents(folder, labels)
     n_files = sum(map(len, by_content.values()))
     windows: dict[str, tuple[Window, ...]] = {}
     unreadable: dict[str, str] = {}
     for done, (digest, paths) in enumerate(sorted(by_content.items(), key=lambda item: item[1][0]), start=1):
         try:
-            windows[digest] = _sounding_windows(folder / paths[0], mel)
+            if sounding := _sounding_windows(folder / paths[0], mel):
+                windows[digest] = sounding
+            else:
+                left_out |= dict.fromkeys(paths, SILENT)
         except (MediaError, OSError) as error:
             unreadable |= {path: str(error) for path in paths}
         if on_progress is not None:
@@ -122,7 +129,7 @@ def survey_folder(
             f"{len(unreadable)} of {n_files} files in {folder} cannot be read: {named}",
             extra={"unreadable": unreadable},
         )
-    splits = _drawn_splits(
+    splits = drawn_splits(
         {digest: _label_places(by_content[digest], labels) for digest in windows}, validation_share, seed
     )
     recordings = [
@@ -133,12 +140,19 @@ def survey_folder(
     ]
     for place, label in enumerate(labels):
         if not any(place in recording.labels for recording in recordings):
-            raise InvalidFolderError(f"None of the files of label {label!r} in {folder} can be read.")
+            raise InvalidFolderError(
+                f"None of the files of label {label!r} in {folder} can be read and has sound."
+            )
+    if validation_share > 0.0 and "validation" not in splits.values():
+        raise InvalidFolderError(
+            f"No recording in {folder} would validate: no label has one to spare. Add recordings, or ask "
+            f"for a validation_share of 0 (it is {validation_share:g})."
+        )
     files = {path: digest for digest in windows for path in by_content[digest]}
     source = FolderSource(
         folder.resolve().name,
         dict(sorted(files.items())),
-        dict(sorted(unreadable.items())),
+        dict(sorted((unreadable | left_out).items())),
         validation_share,
         seed,
     )
@@ -146,11 +160,10 @@ def survey_folder(
 
 
 def decode_file(path: Path, mel: MelConfig) -> NDArray[np.float32]:
-    """Sound of a file, mono at the front end's rate, within the limits of `ml.media`."""
-    limits = MediaLimits()
+    """Sound of a file, mono at the front end's rate, within `ml.dataset.folder_files.LIMITS`."""
     with path.open("rb") as stream:
-        data = stream.read(limits.max_bytes + 1)
-    return decode_audio(data, mel.sample_rate_hz, limits)
+        data = stream.read(LIMITS.max_bytes + 1)
+    return decode_audio(data, mel.sample_rate_hz, LIMITS)
 
 
 def _labels(folder: Path) -> tuple[str, ...]:
@@ -172,50 +185,34 @@ def _labels(folder: Path) -> tuple[str, ...]:
     return labels
 
 
-def _contents(folder: Path, labels: tuple[str, ...]) -> dict[str, list[str]]:
-    """Paths of the files by their SHA-256; of one content, the first by name comes first."""
+def _contents(folder: Path, labels: tuple[str, ...]) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Paths of recordings by their SHA-256, of one content the first by name first; and what is left out."""
     by_content: dict[str, list[str]] = {}
+    left_out: dict[str, str] = {}
     for label in labels:
-        files = list(_files(folder / label))
-        if not files:
-            raise InvalidFolderError(f"The folder of label {label!r} in {folder} is empty.")
-        for file in files:
+        found = files_of(folder / label)
+        left_out |= {file.relative_to(folder).as_posix(): NO_RECORDING for file in found.others}
+        if not found.recordings:
+            others = f" (there is {found.others[0].name})" if found.others else ""
+            raise InvalidFolderError(f"The folder of label {label!r} in {folder} holds no recording{others}.")
+        for file in found.recordings:
             with file.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
             by_content.setdefault(digest, []).append(file.relative_to(folder).as_posix())
-    return by_content
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.is_file() and not hidden:
-            yield path
+    return by_content, left_out
 
 
 def _sounding_windows(path: Path, mel: MelConfig) -> tuple[Window, ...]:
     samples = decode_file(path, mel)
     windows = cut_windows(len(samples) / mel.sample_rate_hz, mel)
-    _, silent = window_inputs(window_levels(level_db(samples, mel), windows), mel)
-    sounding = tuple(window for window, is_silent in zip(windows, silent, strict=True) if not is_silent)
-    if not sounding:
-        raise MediaError("it is silent throughout.")
-    return sounding
+    levels = level_db(samples, mel)
+    sounding: list[Window] = []
+    for first in range(0, len(windows), WINDOWS_AT_ONCE):
+        part = windows[first : first + WINDOWS_AT_ONCE]
+        _, silent = window_inputs(window_levels(levels, part), mel)
+        sounding += [window for window, is_silent in zip(part, silent, strict=True) if not is_silent]
+    return tuple(sounding)
 
 
 def _label_places(paths: list[str], labels: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(sorted({labels.index(path.split("/", 1)[0]) for path in paths}))
-
-
-def _drawn_splits(labels: dict[str, tuple[int, ...]], share: float, seed: int) -> dict[str, Split]:
-    """Share out recordings, by content, so that the order and names of files do not matter."""
-    splits: dict[str, Split] = {}
-    for of_group in sorted(set(labels.values())):
-        members = sorted(digest for digest, found in labels.items() if found == of_group)
-        n_validation = round(len(members) * share)
-        if share > 0.0 and len(members) > 1:
-            n_validation = min(max(n_validation, 1), len(members) - 1)
-        order = np.random.default_rng([seed, *of_group, len(of_group)]).permutation(len(members))
-        for rank, place in enumerate(order):
-            splits[members[place]] = "validation" if rank < n_validation else "train"
-    return splits

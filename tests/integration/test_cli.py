@@ -129,14 +129,16 @@ def test_a_model_of_ones_own_recordings(tmp_path: Path) -> None:
             soundfile.write(tmp_path / "sounds" / label / f"{number}.flac", tone, 44_100)
     data, model = tmp_path / "data", tmp_path / "flute-or-tuba"
     (tmp_path / "sounds" / "Tuba" / "notes.txt").write_text("no sound")
+    (tmp_path / "sounds" / "Tuba" / "damaged.wav").write_bytes(b"RIFF")
     refused = timbrescope("import-folder", tmp_path / "sounds", "--out", data)
     assert refused.returncode == 1
-    assert "Tuba/notes.txt" in refused.stderr
+    assert "Tuba/damaged.wav" in refused.stderr
     assert not data.exists()
     options = ("--skip-unreadable", "--validation-share", "0.5", "--seed", "3")
     imported = timbrescope("import-folder", tmp_path / "sounds", "--out", data, *options)
     assert imported.returncode == 0, imported.stderr
     assert "Flute" in imported.stdout
+    assert "Left out (it is no recording): Tuba/notes.txt." in imported.stdout
     trained = timbrescope("train", data, "--out", model, "--epochs", "1", "--batch-size", "2")
     assert trained.returncode == 0, trained.stderr
     heard = timbrescope("classify", tmp_path / "sounds" / "Tuba" / "0.flac", "--model", model, "--json")

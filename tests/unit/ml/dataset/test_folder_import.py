@@ -10,14 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
+from ml.dataset import folder_import
 from ml.dataset.build import DatasetConflictError, plan_dataset
 from ml.dataset.folder_import import import_folder
-from ml.dataset.folder_survey import InvalidFolderError
+from ml.dataset.folder_notes import import_notes, labels_without_validation
+from ml.dataset.folder_split import drawn_splits
+from ml.dataset.folder_survey import NO_RECORDING, SILENT, InvalidFolderError, decode_file
 from ml.dataset.manifest import FolderSource, InvalidDatasetError, Manifest
 from ml.dataset.reader import SplitReader
 from ml.dataset.storage import open_storage
 from ml.errors import InvalidRequestError
+from ml.media import MediaLimits
 from ml.melspec import MelConfig, level_db
 from ml.synthesis.recipe import Recipe
 from ml.windows import cut_windows, window_levels
@@ -158,7 +163,7 @@ def test_another_import_or_data_set_in_the_place_is_refused(folder: Path, tmp_pa
     import_folder(folder, tmp_path / "set")
     with pytest.raises(DatasetConflictError, match="already holds another import"):
         import_folder(folder, tmp_path / "set", seed=1)
-    recipe = Recipe(name="short", n_clips=1)
+    recipe = Recipe(name="short", n_clips=3)
     with pytest.raises(DatasetConflictError, match="holds no data set"):
         plan_dataset(recipe, open_storage(tmp_path / "set"))
     (tmp_path / "taken").mkdir()
@@ -169,21 +174,127 @@ def test_another_import_or_data_set_in_the_place_is_refused(folder: Path, tmp_pa
 
 def test_files_that_cannot_be_read_are_listed_and_refused_or_skipped(folder: Path, tmp_path: Path) -> None:
     (folder / "Flute" / "broken.wav").write_bytes((folder / "Flute" / "0.wav").read_bytes()[:1_000])
-    (folder / "Tuba" / "notes.txt").write_text("no sound")
-    soundfile.write(folder / "Tuba" / "silence.wav", np.zeros(RATE_HZ), RATE_HZ)
+    (folder / "Tuba" / "take.m4a").write_bytes(b"....ftypM4A ")
     with pytest.raises(
-        InvalidFolderError, match=r"3 of 14 files in .* cannot be read: Flute/broken\.wav: "
+        InvalidFolderError,
+        match=r"2 of 13 files in .* cannot be read: Flute/broken\.wav: .*MPEG-4 is not read",
     ) as caught:
         import_folder(folder, tmp_path / "set")
-    assert "Tuba/silence.wav: it is silent throughout." in str(caught.value)
     unreadable = caught.value.extra["unreadable"]
     assert isinstance(unreadable, dict)
-    assert set(unreadable) == {"Flute/broken.wav", "Tuba/notes.txt", "Tuba/silence.wav"}
+    assert set(unreadable) == {"Flute/broken.wav", "Tuba/take.m4a"}
     assert not (tmp_path / "set").exists()
     manifest = import_folder(folder, tmp_path / "set", skip_unreadable=True)
     assert isinstance(manifest.source, FolderSource)
     assert manifest.source.skipped == unreadable
     assert manifest.n_clips == 12
+
+
+def test_what_is_no_recording_and_what_is_silent_is_left_out_and_listed(folder: Path, tmp_path: Path) -> None:
+    plain = import_folder(folder, tmp_path / "plain")
+    assert isinstance(plain.source, FolderSource)
+    assert plain.source.skipped == {}
+    (folder / "Flute" / "notes.txt").write_text("take 2 is the best")
+    (folder / "Tuba" / "takes" / "disc.cue").write_text('FILE "0.flac" WAVE')
+    (folder / "Tuba" / "cover.jpg").write_bytes(b"\xff\xd8\xff" + bytes(100))
+    (folder / "Tuba" / "score.mid").write_bytes(b"MThd" + bytes(100))
+    soundfile.write(folder / "Tuba" / "silence.wav", np.zeros(RATE_HZ), RATE_HZ)
+    manifest = import_folder(folder, tmp_path / "set")
+    assert isinstance(manifest.source, FolderSource)
+    assert manifest.source.skipped == {
+        "Flute/notes.txt": NO_RECORDING,
+        "Tuba/cover.jpg": NO_RECORDING,
+        "Tuba/score.mid": NO_RECORDING,
+        "Tuba/silence.wav": SILENT,
+        "Tuba/takes/disc.cue": NO_RECORDING,
+    }
+    assert import_notes(manifest) == (
+        "Left out (it is no recording): Flute/notes.txt, Tuba/cover.jpg, Tuba/score.mid, "
+        "Tuba/takes/disc.cue.",
+        "Left out (it is silent throughout): Tuba/silence.wav.",
+    )
+    assert manifest.digest == plain.digest
+    assert import_folder(folder, tmp_path / "plain").digest == plain.digest  # no other folder for that
+
+
+def test_a_recording_without_a_name_that_says_so_is_one(folder: Path, tmp_path: Path) -> None:
+    (folder / "Flute" / "0.wav").rename(folder / "Flute" / "take 0")
+    manifest = import_folder(folder, tmp_path / "set")
+    assert isinstance(manifest.source, FolderSource)
+    assert "Flute/take 0" in manifest.source.files
+
+
+def test_recordings_longer_and_larger_than_uploads_are_taken(tmp_path: Path) -> None:
+    folder, slow_hz = tmp_path / "sounds", 8_000
+    write_tone(folder / "a" / "1.wav", 440.0)
+    long_s = MediaLimits().max_duration_s + 60.0
+    sound = np.zeros((round(long_s * slow_hz), 6), dtype=np.float32)  # six channels: more bytes
+    sound[-slow_hz:] = 0.3 * np.sin(2 * np.pi * 440.0 * np.arange(slow_hz) / slow_hz)[:, None]
+    (folder / "b").mkdir()
+    soundfile.write(folder / "b" / "concert.wav", sound, slow_hz, subtype="PCM_16")
+    assert (folder / "b" / "concert.wav").stat().st_size > MediaLimits().max_bytes
+    manifest = import_folder(folder, tmp_path / "set", validation_share=0.0)
+    reader = SplitReader(tmp_path / "set", "train")
+    windows = [json.loads(reader.line(index)) for index in range(len(reader))]
+    last = max(clip["window"]["end_s"] for clip in windows if clip["file"] == "b/concert.wav")
+    assert last == pytest.approx(long_s, abs=0.01)
+    assert manifest.n_clips == 2
+
+
+def test_a_long_recording_is_decoded_once_to_look_and_once_to_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "sounds"
+    write_tone(folder / "a" / "1.wav", 440.0)
+    write_tone(folder / "b" / "long.wav", 220.0, duration_s=40.0)
+    decoded: list[str] = []
+
+    def counting(path: Path, mel: MelConfig) -> NDArray[np.float32]:
+        decoded.append(path.name)
+        return decode_file(path, mel)
+
+    monkeypatch.setattr(folder_import, "decode_file", counting)
+    monkeypatch.setattr(folder_import, "CLIPS_PER_SHARD", 4)
+    manifest = import_folder(folder, tmp_path / "set", validation_share=0.0)
+    assert len(manifest.shards) > 3
+    assert sorted(decoded) == ["1.wav", "long.wav"]
+
+
+def test_every_label_with_two_recordings_validates_and_is_trained_on() -> None:
+    alone = {"a1": (0,), "a2": (0,), "b": (1,)}
+    for share in (0.01, 0.2, 0.99):
+        splits = drawn_splits(alone, share, seed=3)
+        assert sorted(splits[name] for name in ("a1", "a2")) == ["train", "validation"]
+        assert splits["b"] == "train"
+    # every recording has labels of its own: no two of a group, and still each label has two
+    rounds = {"ab": (0, 1), "bc": (1, 2), "ac": (0, 2), "a": (0,), "b": (1,), "c": (2,)}
+    splits = drawn_splits(rounds, 0.2, seed=3)
+    for label in range(3):
+        assert {splits[name] for name, found in rounds.items() if label in found} == {"train", "validation"}
+    # one that is another label's only one stays to be trained on
+    assert set(drawn_splits({"ab": (0, 1), "ac": (0, 2)}, 0.5, seed=3).values()) == {"train"}
+    assert set(drawn_splits(rounds, 0.0, seed=3).values()) == {"train"}
+
+
+def test_a_folder_of_which_nothing_can_validate_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "sounds"
+    write_tone(folder / "Flute" / "1.wav", 700.0)
+    write_tone(folder / "Tuba" / "1.wav", 80.0)
+    for share in (0.2, 0.9):
+        with pytest.raises(
+            InvalidFolderError, match=f"would validate.* validation_share of 0 .it is {share}"
+        ):
+            import_folder(folder, tmp_path / "set", validation_share=share)
+    assert not (tmp_path / "set").exists()
+    assert labels_without_validation(import_folder(folder, tmp_path / "all", validation_share=0.0)) == (
+        "Flute",
+        "Tuba",
+    )
+    write_tone(folder / "Tuba" / "2.wav", 90.0)
+    manifest = import_folder(folder, tmp_path / "set")
+    assert labels_without_validation(manifest) == ("Flute",)
+    (note,) = import_notes(manifest)
+    assert note.startswith("No recording of Flute validates")
 
 
 def test_silent_windows_are_left_out(tmp_path: Path) -> None:
@@ -209,7 +320,10 @@ def test_folders_that_are_no_collection_are_refused(tmp_path: Path) -> None:
     ):
         import_folder(folder, tmp_path / "set")
     (folder / "Tuba").mkdir()
-    with pytest.raises(InvalidFolderError, match=r"folder of label 'Tuba' in .* is empty"):
+    with pytest.raises(InvalidFolderError, match=r"folder of label 'Tuba' in .* holds no recording\.$"):
+        import_folder(folder, tmp_path / "set")
+    (folder / "Tuba" / "notes.txt").write_text("to do")
+    with pytest.raises(InvalidFolderError, match=r"holds no recording \(there is notes\.txt\)"):
         import_folder(folder, tmp_path / "set")
     (folder / "Tuba" / "1.wav").write_bytes(b"RIFF")
     with pytest.raises(InvalidFolderError, match="None of the files of label 'Tuba'"):
