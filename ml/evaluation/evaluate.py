@@ -102,6 +102,7 @@ def evaluate(
         banks=settings.banks,
         recipes=settings.recipes,
         datasets=settings.datasets,
+        compared=others,
     )
     planned, skipped = _plan(request, settings.suites)
     heard = hear(

@@ -69,7 +69,11 @@ def calibrate(
             "thresholds": dict(zip(card.labels, thresholds.tolist(), strict=True)),
             "training": {
                 **card.training,
-                "calibrated_on": {"left_out_soundfonts": left_out, "n_clips": len(all_truth)},
+                "calibrated_on": {
+                    "left_out_soundfonts": left_out,
+                    "n_clips": len(all_truth),
+                    "dataset_digest": reader.manifest.digest,
+                },
             },
         }
     )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from ml.dataset.reader import SplitReader
 from ml.errors import InvalidRequestError
 from ml.evaluation.clips import ClipSet
+from ml.evaluation.kinship import Kinship, kinship
 from ml.evaluation.listening import Heard
 from ml.evaluation.scores import score
 from ml.evaluation.sections import Section
@@ -31,15 +33,20 @@ class DatasetsSuite:
         sets = []
         for place, part in zip(request.datasets, heard, strict=True):
             manifest = SplitReader(place, SPLIT).manifest
-            own = manifest.digest == request.card.dataset.get("digest")
+            own = kinship(request.card, manifest.digest)
             sets.append(
                 ScoredSet(
                     name=manifest.name,
-                    kind="Validation part of",
-                    description="The model was trained on this data set's training part."
-                    if own
-                    else "The model was not trained on this data set.",
-                    record={"digest": manifest.digest, "trained_on": own, "soundfonts": manifest.soundfonts},
+                    kind="Validation part (known to the model) of" if own.fitted_on else "Validation part of",
+                    description=_described(request, own, manifest.digest),
+                    record={
+                        "digest": manifest.digest,
+                        **asdict(own),
+                        "compared": {
+                            card.id: asdict(kinship(card, manifest.digest)) for card in request.compared
+                        },
+                        "soundfonts": manifest.soundfonts,
+                    },
                     scores=score([part], request.seed),
                 )
             )
@@ -70,3 +77,13 @@ class DatasetsSuite:
             for index, clip_id in enumerate(reader.clip_ids)
         )
         return ClipSet(f"data set {reader.manifest.name}", "macro-F1", clips)
+
+
+def _described(request: Request, own: Kinship, digest: str) -> str:
+    """What the model, and every compared one that knows the data set, has to do with it."""
+    told = [own.told("The model")]
+    for card in request.compared:
+        other = kinship(card, digest)
+        if any(asdict(other).values()):
+            told.append(other.told(f"The compared model `{card.id}`"))
+    return "\n\n".join(told)

@@ -38,6 +38,8 @@ class Request:
         Recipes to test on; their own numbers of clips and seeds do not count.
     datasets : tuple of str
         Folders or URLs of data sets to test on.
+    compared : tuple of ModelCard
+        Of the models that hear the same clips.
     """
 
     card: ModelCard
@@ -47,6 +49,7 @@ class Request:
     banks: tuple[Bank, ...] = ()
     recipes: tuple[Recipe, ...] = ()
     datasets: tuple[str, ...] = ()
+    compared: tuple[ModelCard, ...] = ()
 
     def need_sounds(self, suite: str) -> SoundsFolder:
         """The folder of sounds.
