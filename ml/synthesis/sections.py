@@ -49,7 +49,7 @@ def _retold(fault: ErrorDetails, known: str) -> InitErrorDetails:
     if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 1:
         kind = PydanticCustomError("unknown_field", "unknown field; known: {known}", {"known": known})
     elif fault["type"] not in _BUILT_IN:  # also what a section within has retold
-        kind = PydanticCustomError(fault["type"], fault["msg"], fault.get("ctx"))  # type: ignore[arg-type]
+        kind = PydanticCustomError(fault["type"], fault["msg"], fault.get("ctx"))
     return InitErrorDetails(type=kind, loc=fault["loc"], input=fault["input"], ctx=fault.get("ctx", {}))
 
 
