@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.errors import InvalidRequestError
+from ml.errors import FieldFault, InvalidRequestError, named, within
 from ml.synthesis.recipe import Recipe, require_both_parts, require_safe
 from ml.training.config import TrainingConfig
 from service.services import Services
@@ -66,8 +66,9 @@ def order_dataset(services: Services, asked: DatasetRequest) -> Job:
     """
     if asked.stems and not asked.audio:
         raise _fault("stems", "Stems are kept beside the sound: they need audio")
-    require_safe(asked.recipe)
-    require_both_parts(asked.recipe)
+    with within("recipe"):
+        require_safe(asked.recipe)
+        require_both_parts(asked.recipe)
     roots = services.settings.dataset_places
     field = "name" if asked.url is None else "url"
     url = asked.url or f"{roots[0]}/{asked.name or asked.recipe.name}"
@@ -121,6 +122,5 @@ def _admit(services: Services, kind: JobKind, order: DatasetOrder | TrainingOrde
 
 
 def _fault(field: str, message: str) -> InvalidRequestError:
-    return InvalidRequestError(
-        f"{field}: {message}.", extra={"errors": [{"field": field, "message": message}]}
-    )
+    fault = FieldFault(field, message)
+    return InvalidRequestError(f"{fault}.", extra=named([fault]))

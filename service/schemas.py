@@ -23,14 +23,22 @@ from worker.catalog import PublishedModel
 from worker.jobs import Job, JobKind, JobStatus
 
 
+class FieldFaultDocument(BaseModel):
+    """What is wrong with one field of what was sent."""
+
+    field: str = Field(description="For example recipe.melody.0.works.")
+    message: str
+
+
 class ProblemDocument(Open):
-    """RFC 9457: what went wrong. More members may stand beside these, such as `available` or `errors`."""
+    """RFC 9457: what went wrong. More members may stand beside these, such as `available`."""
 
     type: str = Field(description="Names the kind of problem; stable, to be compared.")
     title: str = Field(description="The kind of problem for a person.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What was wrong this time, with the offending value.")
     instance: str | None = Field(None, description="The path of what the problem is about, such as a job.")
+    errors: list[FieldFaultDocument] | None = optional("The fields at fault, where there are any.")
 
 
 class InputDocument(BaseModel):

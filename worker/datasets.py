@@ -6,13 +6,16 @@ dead, is the same. Where the data set lies is checked anew on every machine, for
 """
 
 import logging
+import time
+from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from ml.dataset.build import build_shard, finish_dataset, finished_shards
 from ml.dataset.manifest import MANIFEST_NAME, Manifest
-from ml.dataset.plan import DatasetPlan, open_plan, plan_dataset
+from ml.dataset.plan import DatasetPlan, PlanningWatch, open_plan, plan_dataset
 from ml.dataset.shards import ShardContent
 from ml.dataset.storage import open_storage
+from ml.errors import within
 from ml.melspec import MelConfig
 from ml.synthesis.recipe import Recipe
 from worker.attempt import Attempt, Delivery, Outcome, Unfinished, end_with
@@ -27,6 +30,9 @@ from worker.units import END, Taken, Unit, Units
 from worker.workplace import Workplace
 
 log = logging.getLogger(__name__)
+
+# How long the reading of scores keeps a process busy before others get their turn.
+PLANNING_TURN_S = 15.0
 
 
 def dataset_step(job_id: str, delivery: Delivery, here: Workplace) -> int:
@@ -56,17 +62,44 @@ def dataset_step(job_id: str, delivery: Delivery, here: Workplace) -> int:
 def _plan(job: Job, attempt: Attempt, *, units: Units, here: Workplace) -> Outcome:
     order = _order(job)
     attempt.progress("planning", 0, 0)
-    plan = plan_dataset(
-        Recipe.model_validate(order.recipe),
-        open_storage(_place(order, here)),
-        ShardContent(audio=order.audio, stems=order.stems),
-        MelConfig(),
-    )
+    storage = open_storage(_place(order, here))
+    content = ShardContent(audio=order.audio, stems=order.stems)
+    turn = _PlanningTurn(attempt)
+    try:
+        with within("recipe"):
+            recipe = Recipe.model_validate(order.recipe)
+            watch = PlanningWatch(turn.on_file, turn.on_clip)
+            plan = plan_dataset(recipe, storage, content, MelConfig(), watch=watch)
+    except _TurnOverError:
+        return Unfinished()
     finished = finished_shards(plan)
     units.open({shard.name: Unit(len(shard), shard.name in finished) for shard in plan.shards})
     tally = units.tally()
     attempt.progress("rendering", tally.done, tally.total)
     return Unfinished(is_shared=True)
+
+
+class _TurnOverError(Exception):
+    pass
+
+
+@dataclass
+class _PlanningTurn:
+    """Tells how far planning is, and ends the turn while files are read: those that were are kept."""
+
+    attempt: Attempt
+    began_at: float | None = None
+
+    def on_file(self, done: int, total: int) -> None:
+        self.attempt.progress("planning", done, total)
+        now = time.monotonic()
+        if self.began_at is None:
+            self.began_at = now
+        if done < total and now - self.began_at >= PLANNING_TURN_S:
+            raise _TurnOverError
+
+    def on_clip(self, done: int, total: int) -> None:
+        self.attempt.progress("planning", done, total)
 
 
 def _do_unit(

@@ -6,14 +6,16 @@ process on any machine reads the same plan back from there, makes sure that its 
 libraries are those, and may build any shard.
 
 Clips are instantiated by whoever builds their shard. Only where notes come from outside (a folder of MIDI
-files, a command) the planner instantiates them all, into the shards' `.jsonl`, since others may not reach the
-source.
+files, music21's scores, a command) the planner instantiates them all, into the shards' `.jsonl`, since others
+may not reach the source. That may take minutes; who waits for it is told, and may stop it.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,7 @@ from ml.errors import ConflictError
 from ml.melspec import MelConfig, MelMismatchError
 from ml.synthesis.bank_check import check_banks
 from ml.synthesis.instantiate import instantiate, validation_indices
+from ml.synthesis.melodies.source import nobody_watches
 from ml.synthesis.plan import SPLITS, ClipPlan, Split
 from ml.synthesis.recipe import Recipe, require_both_parts
 from ml.synthesis.render import SAMPLE_RATE_HZ
@@ -39,6 +42,22 @@ class DatasetConflictError(ConflictError):
     """The place already holds another data set, or something else."""
 
     code = "dataset-conflict"
+
+
+@dataclass(frozen=True)
+class PlanningWatch:
+    """Who is told how far planning is, by (done, in all), and may raise to stop it.
+
+    Attributes
+    ----------
+    on_file : callable
+        After every file that a melody's source reads; what was read is kept for a while.
+    on_clip : callable
+        After every clip that is planned ahead.
+    """
+
+    on_file: Callable[[int, int], None] = nobody_watches
+    on_clip: Callable[[int, int], None] = nobody_watches
 
 
 @dataclass(frozen=True)
@@ -129,6 +148,8 @@ def plan_dataset(
     content: ShardContent = ShardContent(),  # noqa: B008  frozen
     mel: MelConfig = MelConfig(),  # noqa: B008  frozen
     clips_per_shard: int = CLIPS_PER_SHARD,
+    *,
+    watch: PlanningWatch = PlanningWatch(),
 ) -> DatasetPlan:
     """Check everything that a data set needs and claim its place, or recognise a place claimed for it before.
 
@@ -139,6 +160,9 @@ def plan_dataset(
     content : ShardContent
     mel : MelConfig
     clips_per_shard : int
+    watch : PlanningWatch
+        Hears of files and clips where notes come from outside. A place whose planning was stopped is not
+        claimed, and can be planned anew.
 
     Returns
     -------
@@ -181,7 +205,7 @@ def plan_dataset(
                 f"{storage} is not empty and holds no data set (there is {others[0]}); choose another place."
             )
         if _planned_ahead(recipe):
-            _write_clips(recipe, storage, plan_shards(recipe, clips_per_shard))
+            _write_clips(recipe, storage, plan_shards(recipe, clips_per_shard), watch)
         storage.write_whole(CLAIM_NAME, json.dumps(claim, indent=1).encode())
     found = _read_claim(storage)  # also what was just written: somebody else may have been faster
     if {**found, "soundfonts": 0, "versions": 0} != {**_plain(claim), "soundfonts": 0, "versions": 0}:
@@ -247,7 +271,15 @@ def _planned_ahead(recipe: Recipe) -> bool:
     return any(melody.source != "random" for melody in recipe.melodies)
 
 
-def _write_clips(recipe: Recipe, storage: Storage, shards: tuple[ShardPlan, ...]) -> None:
+def _write_clips(
+    recipe: Recipe, storage: Storage, shards: tuple[ShardPlan, ...], watch: PlanningWatch
+) -> None:
+    clips = instantiate(recipe, (index for shard in shards for index in shard.indices), watch.on_file)
+    done = 0
     for shard in shards:
-        lines = "".join(f"{clip.to_json()}\n" for clip in instantiate(recipe, shard.indices))
-        storage.write_whole(f"{shard.name}.jsonl", lines.encode())
+        lines = []
+        for clip in itertools.islice(clips, len(shard)):
+            lines.append(f"{clip.to_json()}\n")
+            done += 1
+            watch.on_clip(done, recipe.n_clips)
+        storage.write_whole(f"{shard.name}.jsonl", "".join(lines).encode())

@@ -14,6 +14,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from ml.errors import within
 from ml.instruments import Instrument
 from ml.synthesis.articulation import articulate
 from ml.synthesis.bank_choice import BankChoice, banks_of, draw_bank, plain_names
@@ -22,7 +23,7 @@ from ml.synthesis.controllers import ControllerGenerators, draw_controllers
 from ml.synthesis.effects.draw import draw_effects
 from ml.synthesis.effects.plans import EffectsPlan
 from ml.synthesis.melodies.registry import open_source
-from ml.synthesis.melodies.source import MelodySource, Occasion
+from ml.synthesis.melodies.source import MelodySource, Occasion, OnFile, nobody_watches
 from ml.synthesis.plan import SPLITS, TICKS_PER_SECOND, ClipPlan, Note, Split, StemPlan
 from ml.synthesis.recipe import Recipe
 
@@ -62,7 +63,9 @@ class _Ingredients:
         return np.random.default_rng([self.recipe.seed, index, feature, *place])
 
 
-def instantiate(recipe: Recipe, indices: Iterable[int] | None = None) -> Iterator[ClipPlan]:
+def instantiate(
+    recipe: Recipe, indices: Iterable[int] | None = None, on_file: OnFile = nobody_watches
+) -> Iterator[ClipPlan]:
     """Make every random choice of a recipe.
 
     Parameters
@@ -71,6 +74,9 @@ def instantiate(recipe: Recipe, indices: Iterable[int] | None = None) -> Iterato
         A validated recipe; its `seed` decides everything.
     indices : iterable of int, optional
         Which clips, 0 to `recipe.n_clips - 1`; by default all. A clip is the same whichever others are made.
+    on_file : callable, optional
+        Called with (files read, files in all) after every file that a melody's source reads, which it does
+        before the first clip; may raise to stop.
 
     Yields
     ------
@@ -86,12 +92,20 @@ def instantiate(recipe: Recipe, indices: Iterable[int] | None = None) -> Iterato
     ingredients = _Ingredients(
         recipe,
         recipe.vocabulary,
-        tuple(open_source(melody) for melody in recipe.melodies),
+        _open_sources(recipe, on_file),
         {split: banks_of(recipe.soundfonts, split) for split in SPLITS},
         plain_names(recipe.soundfonts) if recipe.soundfont_per == "clip" else None,
     )
     for index in range(recipe.n_clips) if indices is None else indices:
         yield _draw_clip(ingredients, index, "validation" if index in validation else "train")
+
+
+def _open_sources(recipe: Recipe, on_file: OnFile) -> tuple[MelodySource, ...]:
+    sources = []
+    for place, melody in enumerate(recipe.melodies):
+        with within(recipe.melody_field(place)):
+            sources.append(open_source(melody, on_file))
+    return tuple(sources)
 
 
 def validation_indices(recipe: Recipe) -> frozenset[int]:

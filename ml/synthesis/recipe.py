@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator
 
-from ml.errors import InvalidRequestError, UnknownInstrumentError
+from ml.errors import FieldFault, InvalidRequestError, UnknownInstrumentError, named
 from ml.instruments import INSTRUMENTS, Instrument, instruments_named, slug_of
 from ml.synthesis.articulation import Articulation
 from ml.synthesis.bank_choice import SoundFonts, banks_of, is_path, require_served
@@ -28,7 +28,7 @@ from ml.synthesis.combinations import (
 )
 from ml.synthesis.controllers import Controllers
 from ml.synthesis.effects.settings import Effects
-from ml.synthesis.melodies.settings import Melody, RandomMelody
+from ml.synthesis.melodies.settings import Melody, PhraseMelody, RandomMelody
 from ml.synthesis.plan import SPLITS
 from ml.synthesis.sections import (
     ClipSeconds,
@@ -45,6 +45,9 @@ from ml.synthesis.sections import (
 
 MAX_STEMS = 15  # the melodic channels of a MIDI port
 MAX_CHARACTERS = 1_000_000
+# Of recipes from the network: scores are read, and clips with phrases of them drawn, by one planner alone.
+MAX_SCORES = 1_000
+MAX_CLIPS_OF_SCORES = 100_000
 DEFAULT_COUNTS = (1, 2, 3, 4)  # as far as there are so many instruments
 
 
@@ -180,6 +183,10 @@ class Recipe(Section):
         """The melodies, of which each clip draws one."""
         return self.melody if isinstance(self.melody, tuple) else (self.melody,)
 
+    def melody_field(self, place: int) -> str:
+        """How faults spell the melody at this place of `melodies`."""
+        return f"melody.{place}" if isinstance(self.melody, tuple) else "melody"
+
     @property
     def n_validation_clips(self) -> int:
         """How many clips validate: `n_clips * validation_share`, rounded."""
@@ -243,9 +250,9 @@ def parse_recipe(text: str) -> Recipe:
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:
-        faults = [f"{field_name(fault['loc'])}: {fault_message(fault)}" for fault in error.errors()]
+        faults = [FieldFault(field_name(fault["loc"]), fault_message(fault)) for fault in error.errors()]
         raise InvalidRecipeError(
-            f"The recipe is not valid: {'; '.join(faults)}.", extra={"faults": faults}
+            f"The recipe is not valid: {'; '.join(map(str, faults))}.", extra=named(faults)
         ) from error
 
 
@@ -294,12 +301,13 @@ def require_both_parts(recipe: Recipe) -> None:
     if fault is not None:
         raise InvalidRecipeError(
             f"The recipe makes no data set: validation_share: {fault}.",
-            extra={"faults": [f"validation_share: {fault}"]},
+            extra=named([FieldFault("validation_share", fault)]),
         )
 
 
 def require_safe(recipe: Recipe) -> None:
-    """Refuse what a recipe from the network must not do: run commands, read folders, open files by path.
+    """Refuse what a recipe from the network must not do: run commands, read folders, open files by path, or
+    have one machine prepare for hours what others wait for.
 
     Parameters
     ----------
@@ -308,17 +316,39 @@ def require_safe(recipe: Recipe) -> None:
     Raises
     ------
     InvalidRecipeError
-        When a melody comes from a command or a folder, or a SoundFont is given by its path; all are named.
+        When a melody comes from a command or a folder, a SoundFont is given by its path, or more scores are
+        to be read or more clips to be drawn from them than a planner should; all are named.
     """
     faults = []
+    n_files = 0
     for place, melody in enumerate(recipe.melodies):
-        field = f"melody.{place}" if isinstance(recipe.melody, tuple) else "melody"
-        if (reach := melody.reach) is not None:
-            faults.append(f"{field}.{reach}: only the operator may use it, with the command line")
+        field = recipe.melody_field(place)
+        if melody.reach is not None:
+            faults.append(
+                FieldFault(f"{field}.{melody.reach}", "only the operator may use it, with the command line")
+            )
+        if isinstance(melody, PhraseMelody):
+            n_files += melody.max_files
+            if n_files > MAX_SCORES:
+                faults.append(
+                    FieldFault(
+                        f"{field}.max_files",
+                        f"{n_files} scores in all are more than {MAX_SCORES}; read fewer, or use the command "
+                        "line",
+                    )
+                )
+    if n_files and recipe.n_clips > MAX_CLIPS_OF_SCORES:
+        faults.append(
+            FieldFault(
+                "n_clips",
+                f"{recipe.n_clips} clips with phrases of scores are more than {MAX_CLIPS_OF_SCORES}; ask for "
+                "fewer, or use the command line",
+            )
+        )
     for split in SPLITS:
         for bank in banks_of(recipe.soundfonts, split):
             if is_path(bank.name):
-                faults.append(f"soundfonts: {bank.name} is a path; name an installed bank")
+                faults.append(FieldFault("soundfonts", f"{bank.name} is a path; name an installed bank"))
     if faults:
-        named = list(dict.fromkeys(faults))
-        raise InvalidRecipeError(f"The recipe is refused: {'; '.join(named)}.", extra={"faults": named})
+        once = list(dict.fromkeys(faults))
+        raise InvalidRecipeError(f"The recipe is refused: {'; '.join(map(str, once))}.", extra=named(once))

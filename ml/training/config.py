@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from ml.errors import InvalidRequestError
+from ml.errors import FieldFault, InvalidRequestError, named
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -124,12 +124,14 @@ def parse_config(fields: dict[str, Any]) -> TrainingConfig:
         return TrainingConfig.model_validate(fields)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'configuration'}: "
-            f"{fault['msg'].removeprefix('Value error, ')}"
+            FieldFault(
+                ".".join(map(str, fault["loc"])) or "configuration",
+                fault["msg"].removeprefix("Value error, "),
+            )
             for fault in error.errors()
         ]
         raise InvalidRequestError(
-            f"The training configuration is not valid: {'; '.join(faults)}.", extra={"faults": faults}
+            f"The training configuration is not valid: {'; '.join(map(str, faults))}.", extra=named(faults)
         ) from error
 
 

@@ -38,7 +38,15 @@ pytestmark = [
 def stack() -> Iterator[Stack]:
     """A service of its own, with a worker of one process."""
     folder = Path(tempfile.mkdtemp(prefix="ts-sets-"))
-    settings = {"TIMBRESCOPE_ADMIN_KEY": KEY, "TIMBRESCOPE_STATE_DIR": str(folder / "state")}
+    (folder / "banks").mkdir()
+    (folder / "banks" / "NotABank.sf2").write_text("words, and no sound")
+    settings = {
+        "TIMBRESCOPE_ADMIN_KEY": KEY,
+        "TIMBRESCOPE_STATE_DIR": str(folder / "state"),
+        "TIMBRESCOPE_SOUNDFONT_PATH": os.pathsep.join(
+            [str(folder / "banks"), os.environ.get("TIMBRESCOPE_SOUNDFONT_PATH", "")]
+        ),
+    }
     with running_stack(folder, TIMBRESCOPE_CONCURRENCY="1", **settings) as started:
         yield started
     shutil.rmtree(folder)
@@ -181,33 +189,49 @@ def test_a_data_set_of_another_recipe_is_not_touched(operator: Operator) -> None
     assert again["result"]["digest"] == made["result"]["digest"]
 
 
+ODD_INSTRUMENT = {"name": "Nothing", "program": 0, "bank": 99, "pitch_range": [60, 72]}
+UNKNOWN_WORKS = {"source": "phrases", "corpus": "music21", "works": "nobody"}
+
+
 @pytest.mark.parametrize(
-    ("change", "code", "named"),
+    ("change", "kind", "fault"),
     [
-        ({"soundfonts": ["NoSuchBank"]}, "missing-soundfont", "NoSuchBank"),
+        ({"soundfonts": ["NoSuchBank"]}, (503, "missing-soundfont"), ("recipe.soundfonts.0", "NoSuchBank")),
         (
-            {
-                "instruments": [{"name": "Nothing", "program": 0, "bank": 99, "pitch_range": [60, 72]}],
-                "instruments_per_clip": [1],
-            },
-            None,
-            "Nothing",
+            {"instruments": [ODD_INSTRUMENT], "instruments_per_clip": [1]},
+            (422, "invalid-recipe"),
+            ("recipe.soundfonts.0", "no preset 99:0, which plays Nothing"),
         ),
+        (
+            {"soundfonts": ["NotABank"]},
+            (422, "invalid-recipe"),
+            ("recipe.soundfonts.0", "is not a SoundFont"),
+        ),
+        ({"melody": [{}, UNKNOWN_WORKS]}, (422, "melody-source"), ("recipe.melody.1.works", "'nobody'")),
     ],
-    ids=["missing bank", "missing preset"],
+    ids=["missing bank", "missing preset", "no soundfont", "unknown works"],
 )
 def test_what_only_a_worker_knows_fails_the_job_before_anything_is_rendered(
-    operator: Operator, change: Document, code: str | None, named: str, stack: Stack
+    operator: Operator, stack: Stack, change: Document, kind: tuple[int, str], fault: tuple[str, str]
 ) -> None:
-    recipe = {**SCALED, "name": f"bad-{named.lower()}", **change}
-    body = {"recipe": recipe}
-    answer = operator.client.post("/datasets", json=body, headers={"Prefer": "wait=30"})
-    problem = answer.json()
-    assert 400 <= answer.status_code < 600
-    assert named in problem["detail"], problem
-    if code is not None:
-        assert problem["type"] == f"/problems/{code}"
+    recipe = {**SCALED, "name": "refused", **change}
+    answer = operator.client.post("/datasets", json={"recipe": recipe}, headers={"Prefer": "wait=60"})
+    problem, (status, code), (field, named) = answer.json(), kind, fault
+    assert (answer.status_code, problem["status"], problem["type"]) == (status, status, f"/problems/{code}")
+    (told,) = problem["errors"]
+    assert told.keys() == {"field", "message"}
+    assert told["field"] == field
+    assert named in told["message"]
+    assert named in problem["detail"]
     assert not (Path(stack.settings["TIMBRESCOPE_STATE_DIR"]) / "datasets" / recipe["name"]).exists()
+
+
+def test_a_plan_that_reads_scores_tells_of_them(operator: Operator) -> None:
+    melody = {"source": "phrases", "corpus": "music21", "works": "bach/bwv1", "max_files": 4}
+    recipe = {**SCALED, "name": "scores", "n_clips": 20, "melody": melody}
+    job = operator.wait_for_end(operator.order(recipe))
+    told = [state for state in progress_of(operator, job) if state["stage"] == "planning"]
+    assert {(state["done"], state["total"]) for state in told} >= {(4, 4), (20, 20)}
 
 
 def test_a_link_that_appears_later_is_not_followed(stack: Stack, operator: Operator, tmp_path: Path) -> None:

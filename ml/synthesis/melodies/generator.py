@@ -21,7 +21,7 @@ import numpy as np
 from ml.synthesis.melodies.corpora import MIDI_ENDINGS
 from ml.synthesis.melodies.phrases import Part, draw_phrase, read_parts
 from ml.synthesis.melodies.settings import GeneratorMelody
-from ml.synthesis.melodies.source import Melodic, MelodySourceError, Occasion
+from ml.synthesis.melodies.source import Melodic, Occasion, source_fault
 
 _RUN_STREAM = 0x6E4E  # apart from the clips' generators: (recipe seed, run, this)
 _KEPT_RUNS = 16
@@ -76,10 +76,10 @@ def run_command(command: tuple[str, ...], seed: int, duration_s: float, timeout_
         parts = [
             part
             for path in paths
-            for part in read_parts(path.read_bytes(), f"melody.command: {path.relative_to(out)}")
+            for part in read_parts(path.read_bytes(), "command", str(path.relative_to(out)))
         ]
     if not parts:
-        raise MelodySourceError(f"melody.command: {command[0]} wrote no MIDI file with notes into {{out}}.")
+        raise source_fault("command", f"{command[0]} wrote no MIDI file with notes into {{out}}.")
     return parts
 
 
@@ -100,20 +100,16 @@ def _run(arguments: list[str], folder: str, timeout_s: float) -> None:
             start_new_session=True,  # so that what it starts can be killed with it
         )
     except OSError as error:
-        raise MelodySourceError(
-            f"melody.command: {arguments[0]} cannot be started: {error.strerror}."
-        ) from error
+        raise source_fault("command", f"{arguments[0]} cannot be started: {error.strerror}.") from error
     with process:
         try:
             _, complaint = process.communicate(timeout=timeout_s)
         except subprocess.TimeoutExpired as error:
-            raise MelodySourceError(
-                f"melody.command: {arguments[0]} took longer than {timeout_s:g} s."
-            ) from error
+            raise source_fault("command", f"{arguments[0]} took longer than {timeout_s:g} s.") from error
         finally:
             if process.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
     if process.returncode != 0:
         said = complaint.decode(errors="replace").strip()[-_SHOWN_CHARACTERS:]
-        raise MelodySourceError(f"melody.command: {arguments[0]} ended with {process.returncode}: {said}")
+        raise source_fault("command", f"{arguments[0]} ended with {process.returncode}: {said}")

@@ -19,7 +19,7 @@ from ml.media.errors import NoNotesError
 from ml.media.limits import MediaLimits
 from ml.media.midi import parse_midi
 from ml.synthesis.melodies.settings import MIN_NOTE_S, GeneratorMelody, PhraseMelody
-from ml.synthesis.melodies.source import Melodic, MelodySourceError, Occasion
+from ml.synthesis.melodies.source import Melodic, Occasion, source_fault
 from ml.synthesis.plan import MIN_SOUNDING_S, Note, on_tick
 
 # Scores of a user's own may be longer than uploads.
@@ -37,12 +37,14 @@ class Part:
     sha256: str
 
 
-def read_parts(data: bytes, name: str) -> list[Part]:
+def read_parts(data: bytes, field: str, name: str) -> list[Part]:
     """Read the parts of a MIDI file.
 
     Parameters
     ----------
     data : bytes
+    field : str
+        Of the melody's settings, which led to the file.
     name : str
         What the file is called in errors.
 
@@ -61,7 +63,7 @@ def read_parts(data: bytes, name: str) -> list[Part]:
     except NoNotesError:
         return []
     except MediaError as error:
-        raise MelodySourceError(f"{name}: {error}") from error
+        raise source_fault(field, f"{name}: {error}") from error
     began: dict[tuple[int, int], tuple[float, int]] = {}
     notes: dict[int, list[Note]] = {}
     for event in score.events:

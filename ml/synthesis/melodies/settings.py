@@ -118,7 +118,7 @@ class PhraseMelody(_Melody):
     source: Literal["phrases"]
     folder: Annotated[str, Field(min_length=1)] | None = None
     corpus: Literal["music21"] | None = None
-    works: str = "bach"
+    works: Annotated[str, Field(max_length=200)] = "bach"
     max_files: Annotated[Integer, Field(ge=1, le=100_000)] = 200
     velocity: RangeOfVelocities | None = None
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
-from ml.errors import InvalidRequestError
+from ml.errors import FieldFault, InvalidRequestError, named
 from ml.instruments import Instrument
 from ml.synthesis.plan import Note
 
@@ -16,6 +17,19 @@ class MelodySourceError(InvalidRequestError):
     """A melody source gives nothing: a folder without MIDI files, a program that fails."""
 
     code = "melody-source"
+
+
+def source_fault(field: str, message: str) -> MelodySourceError:
+    """The error that names a field of the melody's settings."""
+    return MelodySourceError(f"melody.{field}: {message}", extra=named([FieldFault(field, message)]))
+
+
+# Called with (files read, files in all) after every file; may raise to stop.
+OnFile = Callable[[int, int], None]
+
+
+def nobody_watches(done: int, total: int) -> None:
+    """Lets the work go on."""
 
 
 @dataclass(frozen=True)

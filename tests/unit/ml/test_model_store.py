@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,7 +56,12 @@ def test_what_was_published_is_fetched_once(store: Storage, tmp_path: Path) -> N
 
 
 def test_equal_weights_with_other_cards_are_other_versions(store: Storage, tmp_path: Path) -> None:
-    cards = ({}, {"id": "brass"}, {"labels": ("Tin", "Whistle")}, {"thresholds": {"Flute": 0.25}})
+    cards: tuple[dict[str, Any], ...] = (
+        {},
+        {"id": "brass"},
+        {"labels": ("Tin", "Whistle")},
+        {"thresholds": {"Flute": 0.25}},
+    )
     made = [publish(version(tmp_path, b"equal", **fields), store) for fields in cards]
     assert len({each.card.sha256 for each in made}) == 1
     # the one before is still there for who was accepted with it, though its weights are those of the present

@@ -12,6 +12,7 @@ from tests.unit.service.conftest import CARD, StartApi
 from tests.unit.service.requests_made import assert_problem, post
 from worker.catalog import Catalog, model_from_card
 from worker.ids import new_job_id
+from worker.jobs import ModelRef
 from worker.progress import EpochMetrics, Progress
 from worker.store import JobStore
 
@@ -120,19 +121,30 @@ def test_bad_recipes_are_refused_by_field(
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    ("change", "field"),
     [
-        {**RECIPE, "melody": {"source": "generator", "command": ["touch", "{out}"]}},
-        {**RECIPE, "melody": {"source": "phrases", "folder": "/etc"}},
-        {**RECIPE, "soundfonts": ["/etc/passwd"]},
-        {**RECIPE, "soundfonts": ["../../etc/passwd"]},
+        ({"melody": {"source": "generator", "command": ["touch", "{out}"]}}, "recipe.melody.command"),
+        ({"melody": [{}, {"source": "phrases", "folder": "/etc"}]}, "recipe.melody.1.folder"),
+        ({"soundfonts": ["/etc/passwd"]}, "recipe.soundfonts"),
+        ({"soundfonts": ["../../etc/passwd"]}, "recipe.soundfonts"),
+        (
+            {"melody": {"source": "phrases", "corpus": "music21", "max_files": 1001}},
+            "recipe.melody.max_files",
+        ),
+        (
+            {"melody": {"source": "phrases", "corpus": "music21"}, "n_clips": 100_001},
+            "recipe.n_clips",
+        ),
+        ({"n_clips": 1, "validation_share": 0.1}, "recipe.validation_share"),
     ],
-    ids=["command", "folder", "path", "way up"],
+    ids=["command", "folder", "path", "way up", "many scores", "many clips of scores", "empty part"],
 )
-def test_recipes_from_afar_run_no_commands_and_read_no_files(
-    admin: httpx.Client, recipe: dict[str, Any]
+def test_what_only_the_operator_may_ask_for_is_refused_by_field(
+    admin: httpx.Client, change: dict[str, Any], field: str
 ) -> None:
-    assert_problem(order(admin, recipe=recipe), 422, "invalid-recipe")
+    problem = assert_problem(order(admin, recipe={**RECIPE, **change}), 422, "invalid-recipe")
+    assert fields_of(problem) == [field]
+    assert problem["errors"][0].keys() == {"field", "message"}
 
 
 def test_a_data_set_without_validation_clips_is_refused_when_it_is_asked_for(admin: httpx.Client) -> None:
@@ -314,10 +326,10 @@ def test_models_are_not_replaced_unasked(admin: httpx.Client, store: JobStore, m
     assert problem["job"] == first.json()["id"]
 
 
-def test_a_published_model_can_be_asked_for(admin: httpx.Client, models: Catalog) -> None:
+def test_a_published_model_can_be_asked_for(admin: httpx.Client, models: Catalog, store: JobStore) -> None:
     labels = ["Flute", "Cello"]
     card = {**CARD, "id": "winds", "labels": labels, "thresholds": {"Flute": 0.5, "Cello": 0.6}}
-    models.publish(model_from_card(card, url="/secret/place"))
+    models.publish(model_from_card(card, url="/secret/place", version="44" * 32))
     listed = admin.get("/models")
     assert [model["id"] for model in listed.json()["models"]] == ["default", "winds"]
     assert "/secret" not in listed.text
@@ -327,6 +339,8 @@ def test_a_published_model_can_be_asked_for(admin: httpx.Client, models: Catalog
     ]
     answer = post(admin, fields={"model": "winds", "instruments": "Cello"})
     assert answer.json()["model"] == {"id": "winds", "sha256": CARD["sha256"]}
+    accepted = store.get(answer.json()["id"]).model
+    assert accepted == ModelRef("winds", str(CARD["sha256"]), "44" * 32)
     assert_problem(post(admin, fields={"model": "winds", "instruments": "Violin"}), 422, "unknown-instrument")
 
 

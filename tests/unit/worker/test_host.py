@@ -1,6 +1,7 @@
 """The model host, with the shipped model."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis import Redis
@@ -111,8 +112,11 @@ def test_equal_weights_do_not_lend_each_other_their_cards(
     host: ModelHost, settings: WorkerSettings, catalog: Catalog, tmp_path: Path
 ) -> None:
     first = trained(tmp_path / "first", first_weight=0.5)
-    renamed = {"labels": ("Renamed", *first.labels[1:]), "thresholds": dict.fromkeys(first.labels, 0.125)}
-    cards = ({}, {"id": "copy"}, renamed)
+    renamed: dict[str, Any] = {
+        "labels": ("Renamed", *first.labels[1:]),
+        "thresholds": dict.fromkeys(first.labels, 0.125),
+    }
+    cards: tuple[dict[str, Any], ...] = ({}, {"id": "copy"}, renamed)
     folders = [tmp_path / f"folder-{place}" for place in range(len(cards))]
     made = [
         trained(folder, first_weight=0.5, **fields) for folder, fields in zip(folders, cards, strict=True)

@@ -12,6 +12,7 @@ import resource
 import tarfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from ml.dataset.build import (
     plan_dataset,
 )
 from ml.dataset.manifest import InvalidDatasetError, Manifest, RecipeSource
+from ml.dataset.plan import PlanningWatch
 from ml.dataset.reader import SplitReader
 from ml.dataset.sameness import bank_sha256
 from ml.dataset.shards import CLIPS_PER_SHARD, ShardContent
@@ -227,6 +229,42 @@ def test_notes_from_outside_are_drawn_by_the_planner_alone(tmp_path: Path) -> No
     for shard in plan.shards:
         build_shard(plan, shard.name)
     assert finish_dataset(plan).n_clips == 5
+
+
+def test_planning_ahead_is_told_and_can_be_stopped(tmp_path: Path) -> None:
+    (tmp_path / "midi").mkdir()
+    for name in ("one.mid", "two.mid"):
+        (tmp_path / "midi" / name).write_bytes(clip_midi(next(instantiate(RECIPE))))
+    melody = {"source": "phrases", "folder": str(tmp_path / "midi")}
+    recipe = Recipe.model_validate({**RECIPE.model_dump(), "n_clips": 5, "melody": melody})
+    told: list[tuple[str, int, int]] = []
+    storage = open_storage(tmp_path / "set")
+
+    class StoppedError(Exception):
+        pass
+
+    def on_file(done: int, total: int) -> None:
+        told.append(("file", done, total))
+
+    def stop_at_four(done: int, total: int) -> None:
+        told.append(("clip", done, total))
+        if done == 4:
+            raise StoppedError
+
+    with pytest.raises(StoppedError):
+        plan_dataset(recipe, storage, clips_per_shard=2, watch=PlanningWatch(on_file, stop_at_four))
+    files = [("file", 1, 2), ("file", 2, 2)]
+    assert told == files + [("clip", done, 5) for done in (1, 2, 3, 4)]
+    assert not storage.exists("recipe.json")
+    told.clear()
+    on_clip = partial(_tell, told)
+    plan = plan_dataset(recipe, storage, clips_per_shard=2, watch=PlanningWatch(on_file, on_clip))
+    assert told == files + [("clip", done, 5) for done in (1, 2, 3, 4, 5)]
+    assert plan == plan_dataset(recipe, storage, clips_per_shard=2)
+
+
+def _tell(told: list[tuple[str, int, int]], done: int, total: int) -> None:
+    told.append(("clip", done, total))
 
 
 def test_a_machine_with_another_soundfont_or_library_is_refused(

@@ -10,6 +10,7 @@ import pytest
 from ml.synthesis.bank_check import check_banks
 from ml.synthesis.recipe import InvalidRecipeError, Recipe, parse_recipe
 from ml.synthesis.soundfonts import SEARCH_PATH_VARIABLE, MissingSoundFontError
+from tests.unit.faults import faults_of
 from tests.unit.ml.synthesis.banks_made import write_soundfont
 
 GENERAL_MIDI = [(0, program) for program in range(128)]
@@ -43,16 +44,18 @@ def test_missing_banks_are_all_named() -> None:
         check_banks(recipe_of("{train: [One, Nowhere], validation: [NeitherHere]}"))
     assert "soundfonts.train.1: SoundFont Nowhere was not found" in str(caught.value)
     assert "soundfonts.validation.0: SoundFont NeitherHere was not found" in str(caught.value)
-    fields = [fault["field"] for fault in caught.value.extra["errors"]]  # type: ignore[attr-defined]
-    assert fields == ["soundfonts.train.1", "soundfonts.validation.0"]
+    assert [fault.field for fault in faults_of(caught.value)] == [
+        "soundfonts.train.1",
+        "soundfonts.validation.0",
+    ]
 
 
 def test_a_recipe_at_fault_is_told_first() -> None:
     with pytest.raises(InvalidRecipeError) as caught:
         check_banks(recipe_of("[Nowhere, One]", f"{ODD}, soundfont_per: stem"))
-    (fault,) = caught.value.extra["errors"]  # type: ignore[misc]
-    assert fault["field"] == "soundfonts.1"
-    assert fault["message"].endswith("has no preset 77:5, which plays Odd.")
+    (fault,) = faults_of(caught.value)
+    assert fault.field == "soundfonts.1"
+    assert fault.message.endswith("has no preset 77:5, which plays Odd.")
 
 
 def test_what_is_no_soundfont_is_refused(shelf: Path) -> None:

@@ -10,6 +10,7 @@ from ml.instruments import INSTRUMENTS
 from ml.synthesis.instantiate import instantiate, validation_indices
 from ml.synthesis.plan import ClipPlan
 from ml.synthesis.recipe import InvalidRecipeError, Recipe, parse_recipe, require_safe
+from tests.unit.faults import faults_of
 
 N_CLIPS = 1_000
 SHARE_ERROR = 0.05  # of a thousand draws: more than three standard deviations
@@ -189,12 +190,22 @@ def test_faults_are_named(fields: str, fault: str) -> None:
         ("soundfonts: [/etc/passwd]", "soundfonts: /etc/passwd is a path"),
         ("soundfonts: [../secret]", "soundfonts: ../secret is a path"),
         ("soundfonts: {train: [A], validation: [{name: b.sf2}]}", "soundfonts: b.sf2 is a path"),
+        (
+            "melody: [{source: phrases, corpus: music21, max_files: 600}, "
+            "{source: phrases, corpus: music21, works: mozart, max_files: 401}]",
+            "melody.1.max_files: 1001 scores in all are more than 1000",
+        ),
+        (
+            "n_clips: 100001, melody: {source: phrases, corpus: music21}",
+            "n_clips: 100001 clips with phrases of scores are more than 100000",
+        ),
     ],
 )
 def test_a_recipe_from_the_network_reaches_nothing_of_the_machine(fields: str, fault: str) -> None:
     with pytest.raises(InvalidRecipeError, match=r"The recipe is refused: ") as caught:
         require_safe(recipe_of(fields))
     assert fault in str(caught.value)
+    assert [fault.startswith(f"{named.field}: ") for named in faults_of(caught.value)] == [True]
 
 
 def test_an_ordinary_recipe_is_safe() -> None:

@@ -17,12 +17,13 @@ from ml.instruments import INSTRUMENTS
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.melodies import corpora, generator
 from ml.synthesis.melodies.corpora import MissingCorpusError
-from ml.synthesis.melodies.phrases import read_parts
+from ml.synthesis.melodies.phrases import Part, read_parts
 from ml.synthesis.melodies.source import MelodySourceError
 from ml.synthesis.mix import render_clip
 from ml.synthesis.plan import ClipPlan, StemPlan
 from ml.synthesis.recipe import Recipe, parse_recipe
 from ml.synthesis.soundfonts import find_bank
+from tests.unit.faults import faults_of
 
 PLAYER = {instrument.name: instrument for instrument in INSTRUMENTS}
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
@@ -47,7 +48,6 @@ file.save(out / "melody.mid")
 
 @pytest.fixture(autouse=True)
 def nothing_was_read_before() -> None:
-    corpora.read_folder.cache_clear()
     generator.run_command.cache_clear()
 
 
@@ -122,9 +122,9 @@ def test_chords_are_thinned_to_what_a_player_can_hold(tmp_path: Path) -> None:
 
 
 def test_drums_are_no_part_and_channels_are_parts_of_their_own() -> None:
-    parts = read_parts(midi_of((0, SCALE), (3, SCALE[:4]), (9, (36, 38))), "song.mid")
+    parts = read_parts(midi_of((0, SCALE), (3, SCALE[:4]), (9, (36, 38))), "folder", "song.mid")
     assert [len(part.notes) for part in parts] == [8, 4]
-    assert read_parts(midi_of((9, (36, 38))), "drums.mid") == []
+    assert read_parts(midi_of((9, (36, 38))), "folder", "drums.mid") == []
 
 
 def test_folders_without_melodies_are_named(tmp_path: Path) -> None:
@@ -135,7 +135,6 @@ def test_folders_without_melodies_are_named(tmp_path: Path) -> None:
     (tmp_path / "drums.mid").write_bytes(midi_of((9, (36,))))
     with pytest.raises(MelodySourceError, match=r"have notes for drums only"):
         stems_of(recipe_of(f"{{source: phrases, folder: {tmp_path}}}"))
-    corpora.read_folder.cache_clear()
     (tmp_path / "broken.mid").write_bytes(b"MThd no more")
     with pytest.raises(MelodySourceError, match=r"broken\.mid: "):
         stems_of(recipe_of(f"{{source: phrases, folder: {tmp_path}}}"))
@@ -151,8 +150,44 @@ def test_music21s_scores_become_phrases() -> None:
         stems_of(recipe_of("{source: phrases, corpus: music21, works: nobody}"))
 
 
+def test_reading_is_told_file_by_file_and_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mid", "b.mid", "c.mid"):
+        (tmp_path / name).write_bytes(midi_of((0, SCALE)))
+    read: list[str] = []
+
+    def counted(data: bytes, field: str, name: str) -> list[Part]:
+        read.append(Path(name).name)
+        return read_parts(data, field, name)
+
+    class StoppedError(Exception):
+        pass
+
+    def stop_after_two(done: int, total: int) -> None:
+        if done == 2:
+            raise StoppedError
+
+    monkeypatch.setattr(corpora, "read_parts", counted)
+    with pytest.raises(StoppedError):
+        corpora.read_folder(tmp_path, 10, stop_after_two)
+    assert read == ["a.mid", "b.mid"]
+    told: list[tuple[int, int]] = []
+    corpora.read_folder(tmp_path, 10, lambda done, total: told.append((done, total)))
+    assert read == ["a.mid", "b.mid", "c.mid"]
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_source_at_fault_is_named_by_field() -> None:
+    melodies = "[{}, {source: phrases, corpus: music21, works: nobody}]"
+    with pytest.raises(MelodySourceError) as caught:
+        stems_of(recipe_of(melodies))
+    (fault,) = faults_of(caught.value)
+    assert fault.field == "melody.1.works"
+    assert "no works named 'nobody'" in fault.message
+
+
 def test_a_missing_music21_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    corpora.read_music21.cache_clear()
     monkeypatch.setitem(sys.modules, "music21", None)
     with pytest.raises(MissingCorpusError, match=r"pip install 'timbrescope\[corpus\]'"):
         stems_of(recipe_of("{source: phrases, corpus: music21, works: bach/bwv66.6}"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ml.instruments import INSTRUMENTS
 from ml.synthesis.recipe import InvalidRecipeError, Recipe, parse_recipe, read_recipe, require_both_parts
+from tests.unit.faults import faults_of
 
 RECIPES = Path("recipes")
 
@@ -98,16 +99,15 @@ def test_faults_are_named(text: str, fault: str) -> None:
 def test_every_fault_of_a_section_is_named_beside_unknown_fields() -> None:
     with pytest.raises(InvalidRecipeError) as caught:
         parse_recipe("{name: a, colour: red, melody: {draw: 1, velocity: [90, 80]}, effects: {codec: 3}}")
-    faults = caught.value.extra["faults"]
-    assert isinstance(faults, list)
-    assert [fault.split(":")[0] for fault in faults] == [
+    faults = faults_of(caught.value)
+    assert [fault.field for fault in faults] == [
         "n_clips",
         "melody.velocity",
         "melody.draw",
         "effects.codec",
         "colour",
     ]
-    assert all("Extra inputs" not in fault for fault in faults)
+    assert all("Extra inputs" not in fault.message for fault in faults)
 
 
 @pytest.mark.parametrize(("n_instruments", "counts"), [(1, (1,)), (3, (1, 2, 3)), (5, (1, 2, 3, 4))])
