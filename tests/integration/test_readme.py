@@ -93,7 +93,7 @@ def test_files_are_where_the_readme_says(
     shell_answers: Mapping[int, str], service_answers: Mapping[int, str], folder: Path
 ) -> None:
     names = {path.name for path in (folder / "out" / "maps").iterdir()}
-    whole = {"spectrogram", "map-trumpet", "concept-174-trumpet", "remainder-trumpet", "map-celesta"}
+    whole = {"spectrogram", "map-trumpet", "concept-030-trumpet", "remainder-trumpet", "map-celesta"}
     sounds = {f"{part}-{name}.wav" for part in ("kept", "removed") for name in ("trumpet", "celesta")}
     assert {"result.json", "audio.wav"} | sounds | {
         f"{name}{end}" for name in whole for end in (".png", ".npz")
