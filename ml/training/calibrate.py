@@ -3,6 +3,10 @@
 Each *fold* is a model trained like the final one but without some SoundFonts. What the folds say of the
 sounds they never heard stands for what the final model, which heard all of them, will say of new ones: on
 that, pooled over folds, the final model's calibration and thresholds are fitted.
+
+What a label's sounds have in common in a few SoundFonts says little of others: a violin may happen to be
+bright in both. Each label's offset and threshold is therefore drawn towards what all labels have in common,
+the more so the fewer SoundFonts were left out: ``common + n / (n + DOUBT) * (own - common)``.
 """
 
 from __future__ import annotations
@@ -16,13 +20,15 @@ from ml.checkpoint import ModelCard, read_card, write_card
 from ml.dataset.reader import SplitReader
 from ml.device import best_device
 from ml.errors import InvalidRequestError
-from ml.evaluation.metrics import best_thresholds
+from ml.evaluation.metrics import best_thresholds, common_threshold
 from ml.model import load_model
 from ml.networks.default import FRAMES_PER_STEP
-from ml.probabilities import fit_calibration
+from ml.probabilities import Calibration, fit_calibration
 from ml.training.config import TrainingConfig, parse_config
 from ml.training.examples import open_examples
 from ml.training.run import listen_to
+
+DOUBT = 8.0  # SoundFonts of which a label's own offset counts half
 
 
 def calibrate(
@@ -61,12 +67,15 @@ def calibrate(
         truth.append(sounding)
         left_out += list(config.left_out_soundfonts)
     all_logits, all_truth = np.concatenate(logits), np.concatenate(truth)
-    calibration = fit_calibration(all_logits, all_truth, card.labels)
-    thresholds = best_thresholds(all_truth, calibration.probabilities(all_logits, card.labels))
+    trust = len(left_out) / (len(left_out) + DOUBT)
+    calibration = _drawn_together(fit_calibration(all_logits, all_truth, card.labels), trust)
+    probabilities = calibration.probabilities(all_logits, card.labels)
+    common = common_threshold(all_truth, probabilities)
+    thresholds = common + trust * (best_thresholds(all_truth, probabilities) - common)
     calibrated = card.model_copy(
         update={
             "calibration": calibration,
-            "thresholds": dict(zip(card.labels, thresholds.tolist(), strict=True)),
+            "thresholds": dict(zip(card.labels, thresholds.round(3).tolist(), strict=True)),
             "training": {
                 **card.training,
                 "calibrated_on": {
@@ -92,3 +101,10 @@ def _config_of_fold(fold: ModelCard, model: ModelCard, digest: str) -> TrainingC
     if fold.dataset.get("digest") != digest:
         raise InvalidRequestError(f"Fold {fold.id} was trained on another data set.")
     return config
+
+
+def _drawn_together(calibration: Calibration, trust: float) -> Calibration:
+    """The same scale, with each offset so far on its way from their mean to itself."""
+    mean = sum(calibration.offsets.values()) / len(calibration.offsets)
+    offsets = {label: round(mean + trust * (own - mean), 4) for label, own in calibration.offsets.items()}
+    return Calibration(scale=calibration.scale, offsets=offsets)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ml.evaluation.metrics import best_thresholds, f1_scores
+from ml.evaluation.metrics import best_thresholds, common_threshold, f1_scores
 
 
 def counted_f1(truth: np.ndarray, predicted: np.ndarray) -> float:
@@ -53,3 +53,12 @@ def test_best_thresholds_are_those_of_trying_them_all(drawn: tuple[np.ndarray, n
 def test_a_label_that_never_occurs_keeps_one_half() -> None:
     truth = np.zeros((5, 1), dtype=bool)
     assert best_thresholds(truth, np.full((5, 1), 0.9, dtype=np.float32)).tolist() == [0.5]
+
+
+def test_the_common_threshold_is_the_best_of_a_search() -> None:
+    rng = np.random.default_rng(4)
+    truth = rng.random((60, 3)) < 0.4
+    probabilities = np.clip(0.5 * truth + rng.normal(0.3, 0.2, truth.shape), 0.0, 1.0)
+    found = common_threshold(truth, probabilities)
+    best = max(f1_scores(truth, probabilities >= threshold / 100).macro for threshold in range(5, 96))
+    assert f1_scores(truth, probabilities >= found).macro == pytest.approx(best)
