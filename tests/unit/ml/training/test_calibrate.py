@@ -77,7 +77,8 @@ def test_calibrating_changes_the_card_and_not_the_weights(dataset: Path, fold: P
     assert after.calibration.scale == pytest.approx(of_fold.calibration.scale, abs=FOLDED)
     assert after.calibration.offsets == pytest.approx(expected, abs=FOLDED)
     assert after.calibration != before.calibration
-    assert np.ptp(list(after.thresholds.values())) <= np.ptp(list(of_fold.thresholds.values()))
+    # thresholds lie in 0.05..0.95 and keep a ninth of their spread
+    assert np.ptp(list(after.thresholds.values())) <= 0.9 / (1 + DOUBT) + 1e-3
 
 
 def test_what_is_no_fold_is_refused(dataset: Path, fold: Path, tmp_path: Path) -> None:
