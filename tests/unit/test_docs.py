@@ -161,12 +161,18 @@ def test_the_table_of_problems_has_every_problem_of_the_api() -> None:
     assert named == {(problem_of(kind("")).status, kind.code) for kind in _problems()}
 
 
-def test_the_figures_of_the_shipped_model_are_those_of_its_card() -> None:
-    card = read_card(SHIPPED_MODELS / "default")
-    weights = sum(part.numel() for part in build_network("default", len(card.labels), 128).parameters())
-    row = f"| `default` | {weights:,} | {card.metrics['macro_f1']:.3f} |"
-    assert row in readme()
-    assert f"| {card.metrics['n_clips']:,} validation clips |" in readme()
+def test_the_results_are_those_of_the_report_of_the_shipped_model() -> None:
+    report = (ROOT / "reports/default/report.md").read_text(encoding="utf-8")
+    table, *_ = re.findall(r"^\| set \|.*?(?=\n\n)", report, re.MULTILINE | re.DOTALL)
+    (command,) = re.findall(r"^timbrescope evaluate .*$", report, re.MULTILINE)
+    assert table in readme()
+    assert command in readme()
+    assert read_card(SHIPPED_MODELS / "default").sha256 in report
+    section = readme().partition("\n## Results\n")[2].partition("\n## ")[0]
+    prose = section.replace(table, "")
+    said = set(re.findall(r"\d\.\d{3}", prose))
+    assert said
+    assert said <= set(re.findall(r"\d\.\d{3}", report))
 
 
 def test_links_lead_somewhere() -> None:
