@@ -26,7 +26,7 @@ from ml.synthesis.render import SAMPLE_RATE_HZ
 
 N_FRESH_CLIPS = 200
 FRESH_SEED = 77_000_001
-LEAST_MACRO_F1 = 0.97
+LEAST_MACRO_F1 = 0.95  # the report's interval on other clips of the kind begins at 0.957
 AGREEMENT = 1e-5  # of the largest relevance
 EXAMPLE = Path("examples/trumpet-and-celesta.wav")
 

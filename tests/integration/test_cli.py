@@ -84,7 +84,7 @@ def test_explain_writes_every_artefact_it_names(tmp_path: Path) -> None:
         (["train", "examples", "--network", "reference", "--id", "Über"], "'Über' cannot be a model's id"),
         (["dataset", "recipes/tiny.yaml", "--out", "README.md/x"], "README.md/x cannot be made"),
         (["import-folder", "openapi", "--out", "x"], "openapi holds 0 folders"),
-        (["evaluate", "--seed", "20240501"], "Seed 20240501 is that of the model's training data"),
+        (["evaluate", "--seed", "20261121"], "Seed 20261121 is that of the model's training data"),
     ],
 )
 def test_what_is_wrong_is_one_line(arguments: list[str], fault: str) -> None:
