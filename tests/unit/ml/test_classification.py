@@ -28,14 +28,17 @@ def test_the_example_is_recognised(shipped: Model, example: Recording) -> None:
     assert [(window.start_s, window.end_s) for window in classification.timeline] == [(0.0, 5.0)]
 
 
-def test_probabilities_are_the_sigmoid_of_the_highest_logits(shipped: Model, example: Recording) -> None:
+def test_probabilities_are_the_sigmoid_of_the_highest_calibrated_logits(
+    shipped: Model, example: Recording
+) -> None:
     fading = Recording(np.concatenate([example.samples, np.zeros(6 * 44_100, dtype=np.float32)]), 44_100)
     heard = listen(shipped, fading)
     classification = classify(shipped, fading)
     assert heard.silent.tolist() == [False, False, False, True]  # the third hears the very end
-    expected = dict(
-        zip(shipped.card.labels, expit(heard.logits[:3].astype(np.float64)).max(axis=0), strict=True)
-    )
+    calibration = shipped.card.calibration
+    offsets = np.array([calibration.offsets[label] for label in shipped.card.labels])
+    calibrated = calibration.scale * heard.logits[:3].astype(np.float64) + offsets
+    expected = dict(zip(shipped.card.labels, expit(calibrated).max(axis=0), strict=True))
     for score in classification.instruments:
         assert score.probability == pytest.approx(expected[score.instrument])
     assert set(classification.timeline[3].probabilities.values()) == {0.0}
