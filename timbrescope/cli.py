@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ml.errors import TimbrescopeError
-from timbrescope import __version__, doctor, science, serving
+from timbrescope import __version__, analysing, doctor, making, measuring, serving
 
 app = typer.Typer(
     name="timbrescope",
@@ -24,7 +24,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 serving.register(app)
-science.register(app)
+analysing.register(app)
+making.register(app)
+measuring.register(app)
 doctor.register(app)
 
 
