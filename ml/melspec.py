@@ -167,7 +167,9 @@ def _hann(n_samples: int) -> NDArray[np.float32]:
     return window
 
 
-def scaled(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+def scaled(
+    levels_db: NDArray[np.float32], config: MelConfig, reference_db: NDArray[np.floating] | None = None
+) -> NDArray[np.float32]:
     """Scale levels to what networks see.
 
     Parameters
@@ -175,13 +177,32 @@ def scaled(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.floa
     levels_db : ndarray of float32, shape (..., n_mels, n_frames)
         Windows of a log-mel spectrogram.
     config : MelConfig
+    reference_db : ndarray, shape (..., 1, 1), optional
+        The level that is scaled to 1; by default each window's own (`reference_levels`). Parts of a mix keep
+        their levels in it when they are scaled with the mix's.
 
     Returns
     -------
     ndarray of float32, same shape
-        ``(level - reference) / range_db + 1`` clipped to 0..1, where the reference is each window's loudest
-        cell, but at least `quietest_peak_db`. Silence is exactly 0.
+        ``(level - reference) / range_db + 1`` clipped to 0..1. Silence is exactly 0.
     """
-    reference_db = np.maximum(levels_db.max(axis=(-2, -1), keepdims=True), config.quietest_peak_db)
+    if reference_db is None:
+        reference_db = reference_levels(levels_db, config)
     relative: NDArray[np.float32] = (levels_db - reference_db) / config.range_db + 1.0
     return np.clip(relative, 0.0, 1.0).astype(np.float32)
+
+
+def reference_levels(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
+    """The level of each window that networks see as 1: its loudest cell, at least `quietest_peak_db`.
+
+    Parameters
+    ----------
+    levels_db : ndarray of float32, shape (..., n_mels, n_frames)
+    config : MelConfig
+
+    Returns
+    -------
+    ndarray of float32, shape (..., 1, 1)
+    """
+    loudest: NDArray[np.float32] = levels_db.max(axis=(-2, -1), keepdims=True)
+    return np.maximum(loudest, np.float32(config.quietest_peak_db))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ml import melspec
-from ml.melspec import SILENCE_DB, MelConfig, MelMismatchError, level_db, scaled
+from ml.melspec import SILENCE_DB, MelConfig, MelMismatchError, level_db, reference_levels, scaled
 
 MEL = MelConfig()
 FLOAT32_DB = 1e-4  # dB: float32 sums in another order differ by some 1e-5
@@ -69,6 +69,16 @@ def test_level_does_not_matter_above_silence() -> None:
     np.testing.assert_allclose(
         scaled(level_db(samples * np.float32(0.3), MEL), MEL), scaled(level_db(samples, MEL), MEL), atol=1e-4
     )
+
+
+def test_a_part_scaled_with_the_mixs_reference_keeps_its_level() -> None:
+    mix = level_db(noise(44_100), MEL)
+    part = level_db(noise(44_100) * np.float32(0.1), MEL)  # 20 dB below
+    reference_db = reference_levels(mix, MEL)
+    assert reference_db.shape == (1, 1)
+    found = scaled(part, MEL, reference_db)
+    np.testing.assert_allclose(found, scaled(mix, MEL) - 20.0 / MEL.range_db, atol=1e-4)
+    np.testing.assert_array_equal(scaled(mix, MEL, reference_db), scaled(mix, MEL))
 
 
 def test_resolution_reaches_16_khz_with_128_bands() -> None:
