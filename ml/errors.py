@@ -50,6 +50,12 @@ class UnknownModelError(InvalidRequestError):
     code: ClassVar[str] = "unknown-model"
 
 
+class UnknownLayerError(InvalidRequestError):
+    """A layer was named that the model cannot split into concepts; `extra` holds `unknown` and `available`."""
+
+    code: ClassVar[str] = "unknown-layer"
+
+
 class RangeRequiredError(InvalidRequestError):
     """A long recording was to be explained without saying which part of it."""
 

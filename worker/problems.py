@@ -17,6 +17,7 @@ from ml.errors import (
     SystemDependencyError,
     TimbrescopeError,
     UnknownInstrumentError,
+    UnknownLayerError,
     UnknownModelError,
 )
 from ml.media import InvalidMediaError, MediaError, MediaTooLargeError, UnsupportedMediaError
@@ -52,6 +53,7 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     InvalidRequestError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request makes no sense"),
     UnknownInstrumentError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown instrument"),
     UnknownModelError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown model"),
+    UnknownLayerError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown layer"),
     RangeRequiredError: (HTTPStatus.UNPROCESSABLE_ENTITY, "A long recording needs a range"),
     ConflictError: (HTTPStatus.CONFLICT, "Something else is there already"),
     StorageError: (HTTPStatus.INSUFFICIENT_STORAGE, "Nothing can be stored"),
