@@ -51,7 +51,7 @@ class UnknownModelError(InvalidRequestError):
 
 
 class UnknownLayerError(InvalidRequestError):
-    """A layer was named that the model cannot split into concepts; `extra` holds `unknown` and `available`."""
+    """The model has no layer of this name to split into concepts; `extra`: `unknown` and `available`."""
 
     code: ClassVar[str] = "unknown-layer"
 
