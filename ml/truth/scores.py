@@ -144,10 +144,10 @@ def _stem_relevance(signed: NDArray[np.float64], truth: StemTruth) -> NDArray[np
 
 
 def _points_at(positive: NDArray[np.float64], truth: StemTruth, own: int) -> bool:
-    largest = np.unravel_index(int(positive.argmax()), positive.shape)
-    if positive[largest] == 0.0 or not truth.active[largest]:
+    largest = int(positive.argmax())
+    if positive.flat[largest] == 0.0 or not truth.active.flat[largest]:
         return False
-    shares = truth.shares[(slice(None), *largest)]  # (n_stems,)
+    shares = truth.shares.reshape(len(truth.shares), -1)[:, largest]  # (n_stems,)
     return bool(shares[own] > 0.0 and shares.argmax() == own)
 
 

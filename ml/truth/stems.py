@@ -79,7 +79,7 @@ class StemTruth:
         ndarray of float64, shape (n_mels, n_frames)
             0..1; 0 where nothing is active.
         """
-        share = self.shares[self.index(instrument)] * self.active
+        share: NDArray[np.float64] = self.shares[self.index(instrument)] * self.active
         return share if soft else (share > 0.5).astype(np.float64)
 
 
