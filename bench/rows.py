@@ -20,7 +20,8 @@ from ml.dataset.storage import LocalStorage
 from ml.explanation import explain
 from ml.model import Model, load_model
 from ml.recording import Recording, load_recording
-from ml.relevance.engine import explain_labels
+from ml.relevance.engine import explain_targets
+from ml.relevance.target import Target
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.midi_file import stem_messages
 from ml.synthesis.recipe import read_recipe
@@ -47,8 +48,8 @@ def _inputs() -> NDArray[np.float32]:
 
 
 def _maps(names: tuple[str, ...], n_concepts: int, engine: str) -> Side:
-    labels = [_model().card.labels.index(name) for name in names]
-    return lambda: explain_labels(_model(), _inputs(), labels, n_concepts, engine=engine)
+    targets = [Target(_model().card.labels.index(name)) for name in names]
+    return lambda: explain_targets(_model(), _inputs(), targets, n_concepts, engine=engine)
 
 
 def _engines() -> tuple[Side, Side]:

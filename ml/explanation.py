@@ -27,8 +27,9 @@ from ml.classification import (
 from ml.errors import InvalidRequestError, RangeRequiredError, UnknownInstrumentError
 from ml.model import Model
 from ml.recording import RELEASE_S, Recording
-from ml.relevance.engine import choose_engine, explain_labels
+from ml.relevance.engine import choose_engine, explain_targets
 from ml.relevance.evidence import Evidence
+from ml.relevance.target import Target
 from ml.windows import merge_windows
 
 LONGEST_WHOLE_S = 60.0
@@ -193,8 +194,8 @@ def explain(
         if on_progress is not None:
             on_progress("attributing", min(maps_done, n_maps), n_maps)
 
-    labels = [model.card.labels.index(score.instrument) for score in ordered]
-    evidence = explain_labels(model, sounding.inputs, labels, n_concepts, engine=engine, on_map=on_map)
+    targets = [Target(model.card.labels.index(score.instrument)) for score in ordered]
+    evidence = explain_targets(model, sounding.inputs, targets, n_concepts, engine=engine, on_map=on_map)
     explained = tuple(
         _explanation_of(model, score, label_evidence, sounding, part)
         for score, label_evidence in zip(ordered, evidence, strict=True)

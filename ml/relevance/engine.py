@@ -1,4 +1,4 @@
-"""Choosing an engine and calling it."""
+"""Explaining targets: choosing an engine, a method and a layer, and calling the engine."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from ml.errors import InvalidRequestError
 from ml.model import Model
 from ml.relevance import direct_engine
 from ml.relevance.evidence import Evidence, OnMap
+from ml.relevance.methods import Method, method_named
+from ml.relevance.target import Target
+from ml.relevance.trace import convolutions_of
 
 ENGINES = ("direct", "zennit")
 
@@ -20,6 +23,12 @@ class UnknownEngineError(InvalidRequestError):
     """No engine has this name, or it does not cover the model's network."""
 
     code = "unknown-engine"
+
+
+class UnknownLayerError(InvalidRequestError):
+    """No layer of this name can be split into concepts; `extra` holds `unknown` and `available`."""
+
+    code = "unknown-layer"
 
 
 def choose_engine(model: Model, asked: str | None = None) -> str:
@@ -36,7 +45,7 @@ def choose_engine(model: Model, asked: str | None = None) -> str:
     UnknownEngineError
         When there is no such engine, or it does not cover the network.
     """
-    covered = direct_engine.covers(model.network, model.concept_layer)
+    covered = direct_engine.covers(model.network)
     if asked is None:
         return "direct" if covered else "zennit"
     if asked not in ENGINES:
@@ -49,51 +58,111 @@ def choose_engine(model: Model, asked: str | None = None) -> str:
     return asked
 
 
-def explain_labels(
+def concept_layers(model: Model) -> tuple[str, ...]:
+    """Layers whose channels can be taken for concepts.
+
+    Parameters
+    ----------
+    model : Model
+
+    Returns
+    -------
+    tuple of str
+        The convolutions below the head, in the order they run; the last is the default.
+    """
+    return convolutions_of(model.network)
+
+
+def check_layer(model: Model, layer: str | None = None) -> str:
+    """The layer to split into concepts.
+
+    Parameters
+    ----------
+    model : Model
+    layer : str, optional
+        By default the model's own concept layer.
+
+    Raises
+    ------
+    UnknownLayerError
+        When it is none of `concept_layers`.
+    """
+    if layer is None:
+        return model.concept_layer
+    available = concept_layers(model)
+    if layer not in available:
+        raise UnknownLayerError(
+            f"Model {model.card.id!r} has no layer {layer!r} to split into concepts; there are "
+            f"{', '.join(available)}.",
+            extra={"unknown": layer, "available": list(available)},
+        )
+    return layer
+
+
+def explain_targets(
     model: Model,
     inputs: NDArray[np.floating],
-    labels: Sequence[int],
+    targets: Sequence[Target],
     n_concepts: int = 0,
     *,
+    method: Method | None = None,
+    layer: str | None = None,
     engine: str | None = None,
     on_map: OnMap | None = None,
 ) -> tuple[Evidence, ...]:
-    """Explain labels in windows.
+    """Explain targets in windows.
 
     Parameters
     ----------
     model : Model
     inputs : ndarray of float32, shape (n_windows, n_mels, n_frames)
         Scaled log-mels, 0..1. (A network in float64 takes and gives float64.)
-    labels : sequence of int
-        Which of the model's labels.
+    targets : sequence of Target
+        What to explain of the model's labels.
     n_concepts : int
-        How many of each label's strongest channels get maps of their own.
+        How many of each target's strongest channels get maps of their own.
+    method : Method, optional
+        By default `ml.relevance.methods.DEFAULT_METHOD`.
+    layer : str, optional
+        Whose channels are the concepts; as for `check_layer`.
     engine : str, optional
         As for `choose_engine`.
     on_map : callable, optional
         Called with the number of windows' maps just finished, ``n_windows * (n_concepts + 2)`` in all for
-        each label; may raise to cancel.
+        each target; may raise to cancel.
 
     Returns
     -------
     tuple of Evidence
-        One for each label.
+        One for each target.
+
+    Raises
+    ------
+    UnknownEngineError, UnknownLayerError
     """
     chosen = choose_engine(model, engine)
+    method, layer = method or method_named(), check_layer(model, layer)
+    if not targets:
+        return ()
     if len(inputs) == 0:
-        return _no_evidence(model, inputs, labels)
-    with model.lock:
-        if chosen == "direct":
-            return direct_engine.explain_labels(model, inputs, labels, n_concepts, on_map)
+        return _no_evidence(model, inputs, targets, layer)
+    if chosen == "direct":
+        explain = direct_engine.explain_targets
+    else:
         from ml.relevance import zennit_engine
 
-        return zennit_engine.explain_labels(model, inputs, labels, n_concepts, on_map)
+        explain = zennit_engine.explain_targets
+    with model.lock:
+        return explain(
+            model, inputs, targets, n_concepts=n_concepts, method=method, layer=layer, on_map=on_map
+        )
 
 
-def _no_evidence(model: Model, inputs: NDArray[np.floating], labels: Sequence[int]) -> tuple[Evidence, ...]:
+def _no_evidence(
+    model: Model, inputs: NDArray[np.floating], targets: Sequence[Target], layer: str
+) -> tuple[Evidence, ...]:
     """What no window at all is evidence of."""
-    concepts = model.network.get_submodule(model.concept_layer)
+    concepts = model.network.get_submodule(layer)
     assert isinstance(concepts, nn.Conv2d)
     channels = np.zeros((0, concepts.out_channels), dtype=inputs.dtype)
-    return tuple(Evidence(inputs[:, 0, 0], channels, inputs, (), inputs[None]) for _ in labels)
+    return tuple(Evidence(inputs[:, 0, 0], channels, inputs, (), inputs[None]) for _ in targets)

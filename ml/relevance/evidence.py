@@ -1,4 +1,4 @@
-"""What an engine gives back: one instrument's relevance in every window, whole and by concepts.
+"""What an engine gives back: one target's relevance in every window, whole and by concepts.
 
 Arrays are `(n_windows, n_mels, n_frames)` for maps, `(n_windows, n_channels)` for channels; float32, or
 float64 where the network is in float64.
@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ALPHA, BETA = 2.0, 1.0
-EPSILON = 1e-6  # of LRP-epsilon, and what keeps every other denominator from vanishing
 HEAD = "head"  # name of every network's last linear layer
 
 OnMap = Callable[[int], None]  # (maps just finished); may raise to cancel
@@ -21,12 +19,12 @@ OnMap = Callable[[int], None]  # (maps just finished); may raise to cancel
 
 @dataclass(frozen=True)
 class Evidence:
-    """Relevance of one label in each window.
+    """Relevance of one target in each window.
 
     Attributes
     ----------
     logits : ndarray, shape (n_windows,)
-        What relevance started from.
+        What relevance started from: the target's value, a label's logit or a difference of logits.
     channels : ndarray, shape (n_windows, n_channels)
         Signed relevance of every channel of the concept layer, summed over positions.
     maps : ndarray, shape (n_windows, n_mels, n_frames)

@@ -14,7 +14,8 @@ from ml.explanation import Explanation, explain
 from ml.model import Model
 from ml.networks.blocks import frozen_copy
 from ml.recording import Recording
-from ml.relevance.engine import ENGINES, explain_labels
+from ml.relevance.engine import ENGINES, explain_targets
+from ml.relevance.target import Target
 from tests.reference import lrp
 
 CONCEPTS_ADD_UP = 1e-5  # what the project promises
@@ -74,7 +75,7 @@ def test_in_float64_the_map_is_the_slow_references_exactly(
     precise = Model(shipped.card, shipped.mel, network, shipped.concept_layer, shipped.device)
     inputs = listen(shipped, example).inputs.astype(np.float64)
     label = shipped.card.labels.index("Celesta")
-    (found,) = explain_labels(precise, inputs, [label], 1, engine=engine)
+    (found,) = explain_targets(precise, inputs, [Target(label)], 1, engine=engine)
     data = torch.from_numpy(inputs)[:, None]
     expected, _ = lrp.propagate(copy.deepcopy(network), data, label, shipped.concept_layer)
     reference = expected[:, 0].numpy()

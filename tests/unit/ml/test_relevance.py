@@ -20,8 +20,10 @@ from ml.model import Model
 from ml.networks.blocks import ToImage, frozen_copy
 from ml.networks.default import DefaultNetwork
 from ml.relevance.direct_engine import covers
-from ml.relevance.engine import ENGINES, UnknownEngineError, choose_engine, explain_labels
+from ml.relevance.engine import ENGINES, UnknownEngineError, choose_engine, explain_targets
 from ml.relevance.evidence import Evidence
+from ml.relevance.methods import method_named
+from ml.relevance.target import Target
 from ml.relevance.zennit_engine import concept_relevance
 from tests.reference import lrp
 
@@ -112,7 +114,7 @@ def deviation(found: NDArray[np.floating], expected: NDArray[np.floating]) -> fl
 
 
 def explain_one(model: Model, inputs: NDArray[np.float64], label: int, n: int, engine: str) -> Evidence:
-    (evidence,) = explain_labels(model, inputs, [label], n, engine=engine)
+    (evidence,) = explain_targets(model, inputs, [Target(label)], n, engine=engine)
     return evidence
 
 
@@ -136,12 +138,16 @@ def test_maps_are_those_of_the_slow_reference(
 
 def test_the_zennit_engine_maps_any_group_of_channels(model: Model, inputs: NDArray[np.float64]) -> None:
     for channels in ([0], [2, 5], [4]):
-        found = concept_relevance(model, inputs, 1, channels)
+        found = concept_relevance(
+            model, inputs, Target(1), channels, method=method_named(), layer=model.concept_layer
+        )
         expected, _ = lrp.propagate(
             model.network, torch.from_numpy(inputs)[:, None], 1, model.concept_layer, channels
         )
         assert np.abs(found - expected[:, 0].numpy()).max() < FLOAT64
-    assert not concept_relevance(model, inputs, 1, []).any()
+    assert not concept_relevance(
+        model, inputs, Target(1), [], method=method_named(), layer=model.concept_layer
+    ).any()
 
 
 def test_slow_reference_is_the_formula_written_out() -> None:
@@ -187,7 +193,7 @@ def test_head_relevance_is_conserved_up_to_the_bias(
 def test_windows_and_labels_do_not_influence_one_another(
     model: Model, inputs: NDArray[np.float64], engine: str
 ) -> None:
-    together = explain_labels(model, inputs, range(N_LABELS), 1, engine=engine)
+    together = explain_targets(model, inputs, [Target(k) for k in range(N_LABELS)], 1, engine=engine)
     for label, evidence in enumerate(together):
         for index in range(len(inputs)):
             alone = explain_one(model, inputs[index : index + 1], label, 1, engine)
@@ -274,10 +280,10 @@ def test_the_direct_engine_gives_zennits_maps_on_any_network(drawn: tuple[nn.Mod
         for parameter in network.parameters():
             parameter.copy_(torch.from_numpy(rng.normal(size=tuple(parameter.shape))))
     model = model_of(network, concept_layer, torch.float64)
-    assert covers(model.network, concept_layer)
+    assert covers(model.network)
     inputs = np.where(rng.random((2, 25, 31)) < 0.3, 0.0, rng.random((2, 25, 31)))
-    direct = explain_labels(model, inputs, [0, 2], 2, engine="direct")
-    oracle = explain_labels(model, inputs, [0, 2], 2, engine="zennit")
+    direct = explain_targets(model, inputs, [Target(0), Target(2)], 2, engine="direct")
+    oracle = explain_targets(model, inputs, [Target(0), Target(2)], 2, engine="zennit")
     for found, expected in zip(direct, oracle, strict=True):
         scale = max(float(np.abs(expected.maps).max()), 1e-12)
         assert found.strongest == expected.strongest
