@@ -14,7 +14,8 @@ from ml.media import MediaInfo, inspect_media
 from service.services import Services
 from worker.errors import QueueFullError
 from worker.ids import new_job_id
-from worker.jobs import LONGEST_EXPLAINED_S, QUEUE_OF, Job, JobInput, JobKind, ModelRef, Parameters
+from worker.jobs import QUEUE_OF, Job, JobKind
+from worker.questions import LONGEST_EXPLAINED_S, JobInput, ModelRef, Parameters
 
 _LONGEST_NAME = 200
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -18,7 +18,7 @@ from starlette.types import Message, Receive
 
 from ml.errors import InvalidRequestError
 from ml.media import TooManyBytesError, UnsupportedMediaError
-from worker.jobs import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS
+from worker.questions import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS
 
 # What a form may hold besides the recording: boundaries, part headers and all other fields.
 FORM_OVERHEAD_BYTES = 256 * 1024

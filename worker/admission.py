@@ -3,6 +3,8 @@
 Conventions: one script decides and writes, so that the bounds hold however many submit at once.
 """
 
+from collections.abc import Sequence
+
 from redis import Redis
 
 from worker import jobs, keys
@@ -13,21 +15,22 @@ from worker.leases import LEASE_S
 # Takes a place in the queue, and the place that the job is to write to; writes the job; expects somebody to
 # take it soon.
 _ADMIT = """
-if ARGV[8] ~= '' then
-  local holder = redis.call('HGET', KEYS[8], ARGV[8])
-  if holder and redis.call('EXISTS', ARGV[9] .. holder) == 1 then return holder end
+if ARGV[7] ~= '' then
+  local holder = redis.call('HGET', KEYS[8], ARGV[7])
+  if holder and redis.call('EXISTS', ARGV[8] .. holder) == 1 then return holder end
 end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
-if ARGV[8] ~= '' then redis.call('HSET', KEYS[8], ARGV[8], ARGV[2]) end
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[8], ARGV[7], ARGV[2]) end
 redis.call('ZADD', KEYS[1], 0, ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[2])
-redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[6])
-if ARGV[4] ~= '' then redis.call('SET', KEYS[4], ARGV[4], 'PX', ARGV[6]) end
-redis.call('XADD', KEYS[5], '*', 'event', ARGV[5])
-redis.call('PEXPIRE', KEYS[5], ARGV[6])
-redis.call('ZADD', KEYS[6], ARGV[7], ARGV[2])
+redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[5])
+for i = 10, #ARGV do redis.call('RPUSH', KEYS[4], ARGV[i]) end
+redis.call('PEXPIRE', KEYS[4], ARGV[5])
+redis.call('XADD', KEYS[5], '*', 'event', ARGV[4])
+redis.call('PEXPIRE', KEYS[5], ARGV[5])
+redis.call('ZADD', KEYS[6], ARGV[6], ARGV[2])
 local t = redis.call('TIME')
-redis.call('ZADD', KEYS[7], t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[10], ARGV[2])
+redis.call('ZADD', KEYS[7], t[1] * 1000 + math.floor(t[2] / 1000) + ARGV[9], ARGV[2])
 return 1
 """
 
@@ -38,7 +41,7 @@ class Admission:
     def __init__(self, redis: Redis) -> None:
         self._admit = redis.register_script(_ADMIT)
 
-    def admit(self, job: Job, upload: bytes, *, lifetime_s: float, max_queued: int) -> None:
+    def admit(self, job: Job, uploads: Sequence[bytes], *, lifetime_s: float, max_queued: int) -> None:
         """Stores a queued job, or raises `QueueFullError` or `PlaceTakenError`."""
         lifetime_ms = round(lifetime_s * 1000)
         admitted = self._admit(
@@ -46,7 +49,7 @@ class Admission:
                 keys.queue(job.queue),
                 keys.JOBS,
                 keys.record(job.id),
-                keys.upload(job.id),
+                keys.uploads(job.id),
                 keys.events(job.id),
                 keys.EXPIRIES,
                 keys.LEASES,
@@ -56,13 +59,13 @@ class Admission:
                 max_queued,
                 job.id,
                 jobs.to_record(job),
-                upload,
                 jobs.to_event(job),
                 lifetime_ms,
                 round(job.created_at.timestamp() * 1000) + lifetime_ms,
                 job.order.place if job.order is not None else "",
                 keys.record(""),
                 round(LEASE_S * 1000),
+                *uploads,
             ],
         )
         if isinstance(admitted, bytes):

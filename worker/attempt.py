@@ -25,10 +25,11 @@ from worker.errors import (
     JobExpiredError,
     UnknownJobError,
 )
-from worker.jobs import Job, ModelRef
+from worker.jobs import Job
 from worker.leases import Lease, Leases
 from worker.problems import problem_of
 from worker.progress import Progress
+from worker.questions import ModelRef
 from worker.store import JobStore
 
 log = logging.getLogger(__name__)
@@ -130,10 +131,10 @@ class Attempt:
         """Records the weights that the result comes from."""
         self._store.use_model(self._job_id, self._token, model)
 
-    def upload(self) -> bytes:
-        """The recording that the job is about."""
+    def uploads(self) -> tuple[bytes, ...]:
+        """The recordings that the job is about."""
         try:
-            return self._store.upload(self._job_id)
+            return self._store.uploads(self._job_id)
         except ABSENT as error:
             raise AttemptLostError(str(error)) from error
 

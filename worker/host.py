@@ -17,7 +17,7 @@ from ml.checkpoint import CARD_NAME, read_card
 from ml.errors import TimbrescopeError, UnknownModelError
 from worker.catalog import Catalog, PublishedModel, model_from_card
 from worker.errors import ModelGoneError
-from worker.jobs import ModelRef
+from worker.questions import ModelRef
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:

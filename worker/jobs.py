@@ -19,13 +19,9 @@ from worker.errors import AttemptLostError, IllegalTransitionError
 from worker.orders import DatasetOrder, TrainingOrder
 from worker.problems import Problem
 from worker.progress import Progress
+from worker.questions import PLAIN, JobInput, ModelRef, Parameters, StemInput
 
 RECORD_VERSION = 2
-
-# What `ml.explanation` accepts; repeated here, and compared by a test, because the API must not import it.
-LONGEST_EXPLAINED_S = 60.0
-MAX_CONCEPTS = 64
-DEFAULT_CONCEPTS = 5
 
 
 class JobKind(StrEnum):
@@ -33,6 +29,7 @@ class JobKind(StrEnum):
 
     CLASSIFY = "classify"
     EXPLAIN = "explain"
+    CHECK = "check"
     DATASET = "dataset"
     TRAINING = "training"
 
@@ -73,6 +70,7 @@ _FOLLOWERS: Mapping[JobStatus, frozenset[JobStatus]] = {
 QUEUE_OF: Mapping[JobKind, QueueName] = {
     JobKind.CLASSIFY: QueueName.INTERACTIVE,
     JobKind.EXPLAIN: QueueName.INTERACTIVE,
+    JobKind.CHECK: QueueName.INTERACTIVE,
     JobKind.DATASET: QueueName.BATCH,
     JobKind.TRAINING: QueueName.BATCH,
 }
@@ -85,55 +83,20 @@ QUEUED = Progress("queued", 0, 0)
 
 
 @dataclass(frozen=True)
-class JobInput:
-    """The recording a job is about, as its headers describe it; rate and channels are None for MIDI."""
-
-    filename: str
-    sha256: str
-    format: str
-    duration_s: float
-    sample_rate_hz: int | None
-    channels: int | None
-
-
-@dataclass(frozen=True)
-class ModelRef:
-    """A model, and the hash of its weights.
-
-    `version` says which of a published model's versions it is, card and weights (`ml.model_store`); it is
-    empty for the models that workers bring along.
-    """
-
-    id: str
-    sha256: str
-    version: str = ""
-
-
-@dataclass(frozen=True)
-class Parameters:
-    """What the request asked for besides the recording."""
-
-    threshold: float | None = None
-    instruments: tuple[str, ...] | None = None
-    n_concepts: int = DEFAULT_CONCEPTS
-    start_s: float | None = None
-    duration_s: float | None = None
-    engine: str | None = None
-
-
-@dataclass(frozen=True)
 class Job:
     """One request's record, from its acceptance to its expiry.
 
-    `input` and `model` are there for jobs about a recording, `order` for those that make something.
+    `input` is there for jobs about a recording, `stems` for those about a mix of several, `model` for either;
+    `order` for those that make something.
     """
 
     id: str
     kind: JobKind
     created_at: datetime
     input: JobInput | None = None
+    stems: tuple[StemInput, ...] = ()
     model: ModelRef | None = None
-    parameters: Parameters = Parameters()
+    parameters: Parameters = PLAIN
     order: DatasetOrder | TrainingOrder | None = None
     status: JobStatus = JobStatus.QUEUED
     started_at: datetime | None = None

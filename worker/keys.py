@@ -29,9 +29,9 @@ def record(job_id: str) -> str:
     return f"{PREFIX}job:{job_id}"
 
 
-def upload(job_id: str) -> str:
-    """String: the recording as it was sent; dropped when the job ends."""
-    return f"{PREFIX}job:{job_id}:upload"
+def uploads(job_id: str) -> str:
+    """List: the recordings as they were sent; dropped when the job ends."""
+    return f"{PREFIX}job:{job_id}:uploads"
 
 
 def events(job_id: str) -> str:
@@ -76,7 +76,7 @@ def units(job_id: str) -> tuple[str, ...]:
 
 def parts(job_id: str) -> tuple[str, ...]:
     """Every key that belongs to a job and goes with it."""
-    own = (record(job_id), upload(job_id), events(job_id), artifacts(job_id), artifact_info(job_id))
+    own = (record(job_id), uploads(job_id), events(job_id), artifacts(job_id), artifact_info(job_id))
     return own + units(job_id)
 
 

@@ -18,6 +18,7 @@ from worker.settings import SharedSettings
 TASK_OF = {
     JobKind.CLASSIFY: "timbrescope.classify",
     JobKind.EXPLAIN: "timbrescope.explain",
+    JobKind.CHECK: "timbrescope.check",
     JobKind.DATASET: "timbrescope.dataset",
     JobKind.TRAINING: "timbrescope.training",
 }

@@ -27,9 +27,10 @@ from worker.errors import (
     WorkerLostError,
 )
 from worker.ids import is_job_id
-from worker.jobs import Job, JobKind, JobStatus, ModelRef, QueueName
+from worker.jobs import Job, JobKind, JobStatus, QueueName
 from worker.problems import Problem, problem_of
 from worker.progress import Progress
+from worker.questions import ModelRef
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +65,8 @@ class JobStore:
         self._lifetimes = lifetimes
         self._admission = Admission(redis)
 
-    def admit(self, job: Job, upload: bytes = b"", *, max_queued: int) -> None:
-        """Stores a queued job, with its recording if it has one, unless its queue is full.
+    def admit(self, job: Job, *uploads: bytes, max_queued: int) -> None:
+        """Stores a queued job, with the recordings that it is about, unless its queue is full.
 
         Raises
         ------
@@ -75,7 +76,9 @@ class JobStore:
             When another job that has not ended writes to the same place; it names that job.
         """
         self.sweep()
-        self._admission.admit(job, upload, lifetime_s=self._lifetimes.unfinished_ttl_s, max_queued=max_queued)
+        self._admission.admit(
+            job, uploads, lifetime_s=self._lifetimes.unfinished_ttl_s, max_queued=max_queued
+        )
 
     def get(self, job_id: str) -> Job:
         """The job.
@@ -90,12 +93,12 @@ class JobStore:
             raise self._absence(job_id)
         return jobs.from_record(cast(bytes, record))
 
-    def upload(self, job_id: str) -> bytes:
-        """The recording of a job that has not ended."""
-        data = self._redis.get(keys.upload(job_id))
-        if data is None:
+    def uploads(self, job_id: str) -> tuple[bytes, ...]:
+        """The recordings of a job that has not ended."""
+        found = cast(list[bytes], self._redis.lrange(keys.uploads(job_id), 0, -1))
+        if not found:
             raise self._absence(job_id)
-        return cast(bytes, data)
+        return tuple(found)
 
     def queue_position(self, job: Job) -> int | None:
         """1 for the job that is next; None for one that does not wait."""
@@ -262,7 +265,7 @@ class JobStore:
             return
         expires_ms = _milliseconds(after.expires_at)
         self._leave(pipe, after)
-        pipe.delete(keys.upload(after.id), *keys.units(after.id))
+        pipe.delete(keys.uploads(after.id), *keys.units(after.id))
         if after.result is None:
             pipe.delete(keys.artifacts(after.id), keys.artifact_info(after.id))
         for key in keys.parts(after.id):

@@ -72,6 +72,12 @@ def explain(self: JobTask, job_id: str) -> None:
     _do(self, job_id)
 
 
+@shared_task(bind=True, name=TASK_OF[JobKind.CHECK], default_retry_delay=0)
+def check(self: JobTask, job_id: str) -> None:
+    """Does a check job."""
+    _do(self, job_id)
+
+
 @shared_task(bind=True, name=TASK_OF[JobKind.TRAINING], default_retry_delay=0)
 def training(self: JobTask, job_id: str) -> None:
     """Does a piece of a training job."""

@@ -17,7 +17,8 @@ from ml.model import Model
 from ml.recording import Recording, load_recording
 from worker.attempt import Attempt, Outcome
 from worker.errors import InternalError
-from worker.jobs import Job, JobKind, ModelRef, artifact_path
+from worker.jobs import Job, JobKind, artifact_path
+from worker.questions import ModelRef
 from worker.settings import WorkerSettings
 from worker.trainings import training_piece
 from worker.workplace import Workplace
@@ -85,8 +86,9 @@ def _model(job: Job, attempt: Attempt, here: Workplace) -> Model:
 
 def _recording(attempt: Attempt, model: Model, settings: WorkerSettings) -> Recording:
     attempt.progress("decoding", 0, 1)
+    (data,) = attempt.uploads()
     recording = load_recording(
-        attempt.upload(),
+        data,
         sample_rate_hz=model.sample_rate_hz,
         limits=settings.media_limits,
         soundfont=settings.soundfont,

@@ -14,7 +14,8 @@ from service.schemas import JobDocument
 from service.services import Provided, Services
 from service.submission import Submission, submit
 from service.uploads import FORM_LIMITS, ClassifyForm, ExplainForm, UploadRoute, refuse_repeated_fields
-from worker.jobs import JobKind, Parameters
+from worker.jobs import JobKind
+from worker.questions import Parameters
 
 log = logging.getLogger(__name__)
 

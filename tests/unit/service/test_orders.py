@@ -12,8 +12,8 @@ from tests.unit.service.conftest import CARD, StartApi
 from tests.unit.service.requests_made import assert_problem, post
 from worker.catalog import Catalog, model_from_card
 from worker.ids import new_job_id
-from worker.jobs import ModelRef
 from worker.progress import EpochMetrics, Progress
+from worker.questions import ModelRef
 from worker.store import JobStore
 
 KEY = "a-key-for-tests"

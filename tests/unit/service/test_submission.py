@@ -11,7 +11,7 @@ from service.submission import display_name
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post, wav
 from worker.catalog import Catalog
-from worker.jobs import Parameters
+from worker.questions import Parameters
 from worker.store import JobStore
 
 
@@ -37,7 +37,7 @@ def test_a_job_is_accepted(api: httpx.Client, store: JobStore, kind: str) -> Non
     assert job["model"] == {"id": "default", "sha256": "ab" * 32}
     assert [job[key] for key in ("started_at", "finished_at", "expires_at", "result", "error")] == [None] * 5
     assert api.get(job["links"]["self"]).json() == job
-    assert store.upload(job["id"]) == data
+    assert store.uploads(job["id"]) == (data,)
 
 
 def test_parameters_reach_the_job(api: httpx.Client, store: JobStore) -> None:

@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 
 from worker.ids import new_job_id
-from worker.jobs import Job, JobInput, JobKind, ModelRef, Parameters
+from worker.jobs import Job, JobKind
 from worker.orders import DatasetOrder, TrainingOrder
+from worker.questions import JobInput, ModelRef, Parameters
 from worker.store import Lifetimes
 
 LIFETIMES = Lifetimes(result_ttl_s=60.0, tombstone_ttl_s=60.0, unfinished_ttl_s=60.0)

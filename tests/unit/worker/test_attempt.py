@@ -53,7 +53,7 @@ def bench(redis_url: str) -> Bench:
 def test_a_result(bench: Bench) -> None:
     def work(job: Job, attempt: Attempt) -> dict[str, object]:
         assert job.status is JobStatus.RUNNING
-        assert attempt.upload() == b"recording"
+        assert attempt.uploads() == (b"recording",)
         attempt.progress("classifying", 1, 1)
         attempt.keep("audio.wav", "audio/wav", b"sound")
         return {"instruments": []}
@@ -129,7 +129,7 @@ def test_work_that_is_no_longer_wanted_stops(bench: Bench, how: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "late", [lambda attempt: attempt.upload(), lambda attempt: attempt.keep("a", "b", b"c")]
+    "late", [lambda attempt: attempt.uploads(), lambda attempt: attempt.keep("a", "b", b"c")]
 )
 def test_so_does_work_that_reads_or_stores(bench: Bench, late: Callable[[Attempt], object]) -> None:
     def work(job: Job, attempt: Attempt) -> dict[str, object]:

@@ -21,7 +21,7 @@ from ml.model_store import publish
 from worker.catalog import Catalog, model_from_card
 from worker.errors import ModelGoneError
 from worker.host import ModelHost, announcements, installed_models
-from worker.jobs import ModelRef
+from worker.questions import ModelRef
 from worker.settings import WorkerSettings
 
 

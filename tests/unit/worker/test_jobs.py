@@ -9,7 +9,7 @@ import pytest
 
 from ml.checkpoint import ModelCard
 from tests.unit.worker.jobs_made import NOW, new_dataset_job, new_job, new_training_job
-from worker import jobs
+from worker import jobs, questions
 from worker.errors import AttemptLostError, IllegalTransitionError
 from worker.jobs import Job, JobKind, JobStatus
 from worker.orders import MODEL_ID_PATTERN
@@ -97,9 +97,11 @@ def test_artifact_paths_are_quoted() -> None:
 
 def test_bounds_are_those_of_the_science() -> None:
     from ml import explanation
+    from ml.truth import shapley
 
-    assert jobs.LONGEST_EXPLAINED_S == explanation.LONGEST_WHOLE_S
-    assert jobs.MAX_CONCEPTS == explanation.MAX_CONCEPTS
+    assert questions.LONGEST_EXPLAINED_S == explanation.LONGEST_WHOLE_S
+    assert questions.MAX_CONCEPTS == explanation.MAX_CONCEPTS
+    assert questions.MAX_STEMS == shapley.MAX_PLAYERS
 
 
 METRICS = EpochMetrics(epoch=1, n_epochs=5, train_loss=0.5, validation_loss=0.4, macro_f1=0.7)

@@ -21,9 +21,10 @@ from worker.errors import (
     UnknownJobError,
 )
 from worker.ids import new_job_id
-from worker.jobs import ADMIN_KINDS, Job, JobStatus, ModelRef, QueueName
+from worker.jobs import ADMIN_KINDS, Job, JobStatus, QueueName
 from worker.problems import Problem
 from worker.progress import EpochMetrics, Progress
+from worker.questions import ModelRef
 from worker.store import JobStore, Lifetimes
 
 PROBLEM = Problem("/problems/truncated", "The recording is broken", 422, "It ends early.")
@@ -52,7 +53,7 @@ def admit(store: JobStore) -> Callable[[], Job]:
 def test_what_was_admitted_is_found(store: JobStore, admit: Callable[[], Job]) -> None:
     job = admit()
     assert store.get(job.id) == job
-    assert store.upload(job.id) == b"recording"
+    assert store.uploads(job.id) == (b"recording",)
     assert store.queue_position(job) == 1
     assert store.queue_depth(QueueName.INTERACTIVE) == 1
 
@@ -100,7 +101,7 @@ def test_one_life(store: JobStore, admit: Callable[[], Job]) -> None:
     assert (ended.expires_at - ended.finished_at).total_seconds() == LIFETIMES.result_ttl_s
     assert store.outcomes() == {("explain", "succeeded"): 1}
     with pytest.raises(UnknownJobError):
-        store.upload(new_job_id())
+        store.uploads(new_job_id())
 
 
 def test_exactly_one_of_many_ends_wins(store: JobStore, admit: Callable[[], Job]) -> None:
