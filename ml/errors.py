@@ -50,6 +50,12 @@ class UnknownModelError(InvalidRequestError):
     code: ClassVar[str] = "unknown-model"
 
 
+class UnknownMethodError(InvalidRequestError):
+    """No method of relevance has this name; `extra` holds `unknown` and `available`."""
+
+    code: ClassVar[str] = "unknown-method"
+
+
 class UnknownLayerError(InvalidRequestError):
     """The model has no layer of this name to split into concepts; `extra`: `unknown` and `available`."""
 

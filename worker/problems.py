@@ -18,6 +18,7 @@ from ml.errors import (
     TimbrescopeError,
     UnknownInstrumentError,
     UnknownLayerError,
+    UnknownMethodError,
     UnknownModelError,
 )
 from ml.media import InvalidMediaError, MediaError, MediaTooLargeError, UnsupportedMediaError
@@ -53,6 +54,7 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     InvalidRequestError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The request makes no sense"),
     UnknownInstrumentError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown instrument"),
     UnknownModelError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown model"),
+    UnknownMethodError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown method"),
     UnknownLayerError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown layer"),
     RangeRequiredError: (HTTPStatus.UNPROCESSABLE_ENTITY, "A long recording needs a range"),
     ConflictError: (HTTPStatus.CONFLICT, "Something else is there already"),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from ml.errors import InvalidRequestError
+from ml.errors import InvalidRequestError, UnknownLayerError
 from ml.model import Model
 from ml.relevance import direct_engine
 from ml.relevance.evidence import Evidence, OnMap
@@ -23,12 +23,6 @@ class UnknownEngineError(InvalidRequestError):
     """No engine has this name, or it does not cover the model's network."""
 
     code = "unknown-engine"
-
-
-class UnknownLayerError(InvalidRequestError):
-    """No layer of this name can be split into concepts; `extra` holds `unknown` and `available`."""
-
-    code = "unknown-layer"
 
 
 def choose_engine(model: Model, asked: str | None = None) -> str:

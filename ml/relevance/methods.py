@@ -26,15 +26,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ml.errors import InvalidRequestError
+from ml.errors import UnknownMethodError
 
 EPSILON = 1e-6  # of LRP-epsilon, and what keeps every other denominator from vanishing
-
-
-class UnknownMethodError(InvalidRequestError):
-    """No method has this name; `extra` holds `unknown` and `available`."""
-
-    code = "unknown-method"
 
 
 @dataclass(frozen=True)
