@@ -89,7 +89,7 @@ def explain_targets(
     with torch.inference_mode():
         data = torch.from_numpy(inputs).unsqueeze(1).to(model.device, memory_format=torch.channels_last)
         windows = [
-            _Window.of(model.network, data[i : i + 1], targets, method, layer) for i in range(len(data))
+            Window.of(model.network, data[i : i + 1], targets, method, layer) for i in range(len(data))
         ]
         # (n_windows, n_targets, n_channels)
         by_channel = np.stack([window.at_concepts.sum(dim=(2, 3)).cpu().numpy() for window in windows])
@@ -110,7 +110,7 @@ def explain_targets(
 
 
 @dataclass(frozen=True)
-class _Window:
+class Window:
     """One window: relevance at the concept layer, and the way down from there."""
 
     values: tuple[float, ...]  # of each target
@@ -121,7 +121,7 @@ class _Window:
     @staticmethod
     def of(
         network: nn.Module, data: Tensor, targets: Sequence[Target], method: Method, layer: str
-    ) -> _Window:
+    ) -> Window:
         """Run the network over a window `(1, 1, n_mels, n_frames)`; carry targets down to the concepts."""
         steps, logits = trace(network, data)
         at = {step.name: index for index, step in enumerate(steps)}
@@ -135,7 +135,7 @@ class _Window:
             relevance = _between(steps[concepts + 1 : last + 1], method, relevance)
         descent = steps[first : concepts + 1]
         rules: list[Rule] = [method.first, *([method.convolutions] * (_n_convolutions(descent) - 1))]
-        return _Window(
+        return Window(
             values=tuple(float(value) for value in started.sum(axis=1)),
             at_concepts=relevance,
             below=Descent.of(descent, rules),
@@ -147,7 +147,7 @@ class _Window:
         starts = self._starts(strongest)
         maps = []
         while batch := list(islice(starts, _BATCH_MAPS)):
-            maps.append(self._to_log_mel(self.below.descend(torch.stack(batch))))
+            maps.append(self.to_log_mel(self.below.descend(torch.stack(batch))))
             if on_map is not None:
                 on_map(len(batch))
         flat = torch.cat(maps).cpu().numpy()
@@ -164,7 +164,7 @@ class _Window:
             remainder[list(channels)] = 0.0
             yield remainder
 
-    def _to_log_mel(self, relevance: Tensor) -> Tensor:
+    def to_log_mel(self, relevance: Tensor) -> Tensor:
         """Relevance of the first convolution's input as `(maps, n_mels, n_frames)`."""
         if self.image_of is None:
             return relevance[:, 0]
