@@ -18,5 +18,5 @@ layer relevance is linear in what enters, so the maps of all channels add up to 
 
 Two engines compute the same maps: `direct_engine`, ours, for sequential convolutional networks, and
 `zennit_engine`, which calls zennit-crp and serves as the oracle of the first and for any other network.
-`engine` chooses.
+`engine` chooses. `baselines` are maps of other kinds, to compare with.
 """
