@@ -14,6 +14,7 @@ Tensors are `(maps, channels, height, width)`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -29,7 +30,7 @@ from ml.networks.blocks import SoftmaxTimePool, ToImage
 from ml.relevance.above import carry
 from ml.relevance.descent import Descent
 from ml.relevance.evidence import HEAD, Evidence, OnMap, strongest_channels
-from ml.relevance.methods import Method, Rule
+from ml.relevance.methods import Method
 from ml.relevance.target import Target
 from ml.relevance.trace import Step, convolutions_of, layers_of, trace
 
@@ -115,31 +116,32 @@ class Window:
 
     values: tuple[float, ...]  # of each target
     at_concepts: Tensor  # (n_targets, n_channels, height, width)
-    below: Descent
-    image_of: Tensor | None  # (1, 1, n_mels, n_frames): the log-mel, where an image was made of it
+    steps: tuple[Step, ...]  # from the log-mel up to the concept layer
+    method: Method
 
     @staticmethod
-    def of(
-        network: nn.Module, data: Tensor, targets: Sequence[Target], method: Method, layer: str
-    ) -> Window:
+    def of(network: nn.Module, data: Tensor, targets: Sequence[Target], method: Method, layer: str) -> Window:
         """Run the network over a window `(1, 1, n_mels, n_frames)`; carry targets down to the concepts."""
         steps, logits = trace(network, data)
         at = {step.name: index for index, step in enumerate(steps)}
         convolutions = convolutions_of(network)
-        first, concepts, last = at[convolutions[0]], at[layer], at[convolutions[-1]]
+        concepts, last = at[layer], at[convolutions[-1]]
         started = np.concatenate([target.start(logits.cpu().numpy()) for target in targets])
         relevance = torch.from_numpy(started).to(logits)  # (n_targets, n_labels)
         for step in reversed(steps[last + 1 :]):
             relevance = carry(step, relevance)
         if concepts < last:
             relevance = _between(steps[concepts + 1 : last + 1], method, relevance)
-        descent = steps[first : concepts + 1]
-        rules: list[Rule] = [method.first, *([method.convolutions] * (_n_convolutions(descent) - 1))]
-        return Window(
-            values=tuple(float(value) for value in started.sum(axis=1)),
-            at_concepts=relevance,
-            below=Descent.of(descent, rules),
-            image_of=steps[0].entering if isinstance(steps[0].module, ToImage) else None,
+        values = tuple(float(value) for value in started.sum(axis=1))
+        return Window(values, relevance, tuple(steps[: concepts + 1]), method)
+
+    @functools.cached_property
+    def below(self) -> Descent:
+        """The way down from the concepts; made when it is first needed, since not everybody goes down."""
+        first = next(at for at, step in enumerate(self.steps) if isinstance(step.module, nn.Conv2d))
+        descent = self.steps[first:]
+        return Descent.of(
+            descent, [self.method.first, *([self.method.convolutions] * (_n_convolutions(descent) - 1))]
         )
 
     def concept_maps(self, strongest: Sequence[Sequence[int]], on_map: OnMap | None) -> NDArray[np.floating]:
@@ -166,9 +168,9 @@ class Window:
 
     def to_log_mel(self, relevance: Tensor) -> Tensor:
         """Relevance of the first convolution's input as `(maps, n_mels, n_frames)`."""
-        if self.image_of is None:
+        if not isinstance(self.steps[0].module, ToImage):
             return relevance[:, 0]
-        n_mels, n_frames = self.image_of.shape[2:]
+        n_mels, n_frames = self.steps[0].entering.shape[2:]
         rows = _interpolation(n_mels, relevance.shape[2]).to(relevance)  # (n_pixels, n_mels)
         columns = _interpolation(n_frames, relevance.shape[3]).to(relevance)
         return rows.T @ relevance.sum(dim=1) @ columns

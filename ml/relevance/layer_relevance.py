@@ -1,7 +1,7 @@
-"""Relevance at a layer, position by position, and its maps from there: for who asks what a concept is used for.
+"""Relevance at a layer, value by value, and maps of single values: what a concept is used for, and when.
 
-`ml.relevance.engine` gives concepts summed over positions and whole maps; here both are resolved. By the direct
-engine alone.
+`ml.relevance.engine` gives concepts summed over positions, and their whole maps; here both are resolved. By
+the direct engine alone.
 """
 
 from __future__ import annotations
@@ -12,97 +12,103 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ml.model import Model
 from ml.relevance.direct_engine import Window
 from ml.relevance.engine import check_layer, choose_engine
 from ml.relevance.methods import Method
 from ml.relevance.target import Target
+from ml.relevance.trace import trace
 
 _BATCH_MAPS = 6  # maps carried down at once: what lies between two convolutions then stays in the cache
 
 
 @dataclass(frozen=True)
-class Position:
-    """One value of a layer's output."""
+class Start:
+    """Relevance of one value of a layer's output: a channel, at a row and a column."""
 
     channel: int
     row: int
     column: int
+    relevance: float
 
 
-@dataclass(frozen=True)
-class LayerRelevance:
-    """One window's relevance at a layer.
+def layer_relevance(
+    model: Model, window: NDArray[np.floating], targets: Sequence[Target], method: Method, layer: str
+) -> NDArray[np.floating]:
+    """Explain targets in a window down to a layer.
 
-    Attributes
+    Parameters
     ----------
-    relevance : ndarray, shape (n_targets, n_channels, height, width)
-        Signed, of every value of the layer's output.
+    model : Model
+    window : ndarray of float32, shape (n_mels, n_frames)
+        Scaled log-mel, 0..1. (A network in float64 takes and gives float64.)
+    targets : sequence of Target
+        One at least.
+    method : Method
+    layer : str
+        One of `ml.relevance.engine.concept_layers`.
+
+    Returns
+    -------
+    ndarray, shape (n_targets, n_channels, height, width)
+        Signed relevance of every value of the layer's output.
+
+    Raises
+    ------
+    UnknownEngineError
+        When the direct engine does not cover the network.
+    UnknownLayerError
     """
+    data = _checked(model, window, layer)
+    with model.lock, torch.inference_mode():
+        found: NDArray[np.floating] = (
+            Window.of(model.network, data, targets, method, layer).at_concepts.cpu().numpy()
+        )
+    return found
 
-    relevance: NDArray[np.floating]
-    _model: Model
-    _window: Window
 
-    @staticmethod
-    def of(
-        model: Model, window: NDArray[np.floating], targets: Sequence[Target], method: Method, layer: str
-    ) -> LayerRelevance:
-        """Explain targets in a window down to a layer.
+def maps_of_values(
+    model: Model, window: NDArray[np.floating], starts: Sequence[Start], method: Method, layer: str
+) -> NDArray[np.floating]:
+    """Carry relevance of single values of a layer down to the log-mel.
 
-        Parameters
-        ----------
-        model : Model
-        window : ndarray of float32, shape (n_mels, n_frames)
-            Scaled log-mel, 0..1. (A network in float64 takes and gives float64.)
-        targets : sequence of Target
-            One at least.
-        method : Method
-        layer : str
-            As for `ml.relevance.engine.check_layer`.
+    Parameters
+    ----------
+    model, window, method, layer
+        As for `layer_relevance`.
+    starts : sequence of Start
 
-        Returns
-        -------
-        LayerRelevance
+    Returns
+    -------
+    ndarray, shape (n_starts, n_mels, n_frames)
+        For each, what arrives at every cell; zero outside the receptive field of its position. Linear in
+        `relevance`: with that of a target, the maps of all values of a layer add up to the target's map.
 
-        Raises
-        ------
-        UnknownEngineError
-            When the direct engine does not cover the network.
-        UnknownLayerError
-        """
-        choose_engine(model, "direct")
-        check_layer(model, layer)
-        data = torch.from_numpy(window)[None, None].to(model.device, memory_format=torch.channels_last)
-        with model.lock, torch.inference_mode():
-            explained = Window.of(model.network, data, targets, method, layer)
-        return LayerRelevance(explained.at_concepts.cpu().numpy(), model, explained)
+    Raises
+    ------
+    UnknownEngineError, UnknownLayerError
+    """
+    data = _checked(model, window, layer)
+    maps = [np.zeros((0, *window.shape), dtype=window.dtype)]
+    with model.lock, torch.inference_mode():
+        steps, _ = trace(model.network, data)
+        names = [step.name for step in steps]
+        at = names.index(layer)
+        output = steps[at + 1].entering  # (1, n_channels, height, width)
+        below = Window((), output[:0], tuple(steps[: at + 1]), method)
+        for first in range(0, len(starts), _BATCH_MAPS):
+            batch = starts[first : first + _BATCH_MAPS]
+            alone = output.new_zeros((len(batch), *output.shape[1:]))
+            for relevance, start in zip(alone, batch, strict=True):
+                relevance[start.channel, start.row, start.column] = start.relevance
+            maps.append(below.to_log_mel(below.below.descend(alone)).cpu().numpy())
+    return np.concatenate(maps)
 
-    def maps(self, positions: Sequence[Position]) -> NDArray[np.floating]:
-        """Where in the log-mel the relevance of single values comes from.
 
-        Parameters
-        ----------
-        positions : sequence of Position
-
-        Returns
-        -------
-        ndarray, shape (n_positions, n_mels, n_frames)
-            For each, what of its relevance, summed over targets, arrives at every cell; zero outside its
-            receptive field. The maps of all positions of a layer add up to the map of all targets.
-        """
-        together = self._window.at_concepts.sum(dim=0)
-        found = [np.zeros((0, *self._window_shape()), dtype=self.relevance.dtype)]
-        with self._model.lock, torch.inference_mode():
-            for first in range(0, len(positions), _BATCH_MAPS):
-                batch = positions[first : first + _BATCH_MAPS]
-                starts = together.new_zeros((len(batch), *together.shape))
-                for start, at in zip(starts, batch, strict=True):
-                    start[at.channel, at.row, at.column] = together[at.channel, at.row, at.column]
-                found.append(self._window.to_log_mel(self._window.below.descend(starts)).cpu().numpy())
-        return np.concatenate(found)
-
-    def _window_shape(self) -> tuple[int, int]:
-        entered = self._window.image_of if self._window.image_of is not None else self._window.below.factors
-        return entered.shape[2], entered.shape[3]
+def _checked(model: Model, window: NDArray[np.floating], layer: str) -> Tensor:
+    """A window as the network takes it, `(1, 1, n_mels, n_frames)`."""
+    choose_engine(model, "direct")
+    check_layer(model, layer)
+    return torch.from_numpy(window)[None, None].to(model.device, memory_format=torch.channels_last)
