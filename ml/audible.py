@@ -1,45 +1,87 @@
-"""Evidence one can hear: a recording through a mask made from a relevance map, and what the mask leaves.
+"""Evidence one can hear: a recording through a mask made from relevance maps, and what the mask leaves.
 
-The mask lies in 0..1 on the grid of the map, `(n_mels, n_frames)`. The map's positive part is smoothed, so
-that the mask has no single-cell holes, and cells are kept from the level down at which `KEPT_SHARE` of it is
-held. The mask is carried from mel bands to the bins of the short-time Fourier transform by interpolation over
-frequency, multiplies the recording's spectrum, and keeps its phase. Kept and removed sound add up to the
-recording before their loudness is matched to it.
+The mask (`ml.masks`) is carried from mel bands to the bins of the short-time Fourier transform by
+interpolation over frequency, multiplies the recording's spectrum, and keeps its phase. Kept and removed sound
+add up to the recording before their loudness is matched to it.
+
+A map shows what decided, and behind strong evidence weaker evidence hides that decides as soon as the strong
+is gone. So what the mask leaves is listened to; while the instrument keeps more than half of its probability
+there, it is explained again and that map joins the mask, up to `MaskSettings.most_maps` maps. How many it
+took is told (`n_maps`), and how much of the sound was kept (`kept_energy_share`): a mask that kept everything
+would keep the label, and remove it, too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import librosa
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-from ml.classification import listen, window_probabilities
+from ml.classification import ListenedWindows, listen, window_probabilities
+from ml.masks import DEFAULT_MASK, MaskSettings, evidence_mask, levelled
 from ml.melspec import MelConfig
 from ml.model import Model
 from ml.recording import Recording
+from ml.relevance.engine import explain_targets
+from ml.relevance.methods import Method
+from ml.relevance.target import Target
+from ml.windows import merge_windows
 
-KEPT_SHARE = 0.9  # of the smoothed positive relevance lies above the mask's half-way level
-SMOOTHING_BANDS, SMOOTHING_FRAMES = 1.0, 2.0  # standard deviations of the Gaussian
-SHARPNESS = 2.0  # exponent of the soft step: 1 is gentle, 8 nearly a switch
+HEARD_FROM = 0.5  # a label counts as kept from this probability on
+LOST_SHARE = 0.5  # and as removed when it keeps no more than this of its probability
 LOUDEST_GAIN = 10.0  # amplitude: what was hardly there is not blown up to full loudness
 PEAK_CEILING = 0.98
 
 
 @dataclass(frozen=True)
 class AudibleEvidence:
-    """What was kept and what was removed, as loud as the recording, and the probability on each."""
+    """What was kept and what was removed, as loud as the recording, and what the model hears in either.
+
+    Attributes
+    ----------
+    kept, removed : Recording
+    probability_kept, probability_removed : float
+        The instrument's, in what was kept and in what was removed.
+    probability : float
+        The instrument's in the whole recording.
+    n_maps : int
+        How many maps the mask was made from: more than one where the label survived the first.
+    kept_energy_share : float
+        Energy of what was kept, before its loudness was matched, in that of the recording; 0 for silence.
+    """
 
     kept: Recording
     removed: Recording
     probability_kept: float
     probability_removed: float
+    probability: float
+    n_maps: int
+    kept_energy_share: float
+
+    @property
+    def keeps_label(self) -> bool:
+        """Whether what was kept is still heard as the instrument."""
+        return self.probability_kept >= HEARD_FROM
+
+    @property
+    def loses_label(self) -> bool:
+        """Whether the instrument has lost at least half of its probability in what the mask leaves."""
+        return self.probability_removed <= LOST_SHARE * self.probability
 
 
 def make_audible(
-    model: Model, recording: Recording, relevance: NDArray[np.float32], instrument: str
+    model: Model,
+    recording: Recording,
+    relevance: NDArray[np.floating],
+    instrument: str,
+    *,
+    others: Sequence[NDArray[np.floating]] = (),
+    method: Method | None = None,
+    engine: str | None = None,
+    settings: MaskSettings = DEFAULT_MASK,
 ) -> AudibleEvidence:
     """Split a recording into an instrument's evidence and the rest, and listen to both.
 
@@ -48,49 +90,61 @@ def make_audible(
     model : Model
     recording : Recording
         What was explained.
-    relevance : ndarray of float32, shape (n_mels, n_frames)
+    relevance : ndarray, shape (n_mels, n_frames)
         The instrument's map of it.
     instrument : str
         A label of the model.
+    others : sequence of ndarray, each of the same shape
+        Maps of the other instruments that were heard in it: they claim cells for themselves. Without them the
+        mask is wider than the instrument's own sound.
+    method, engine : optional
+        What made `relevance`, and explains what the mask leaves.
+    settings : MaskSettings
 
     Returns
     -------
     AudibleEvidence
     """
-    kept, removed = split(recording, evidence_mask(relevance), model.mel)
-    matched = [match_loudness(part, recording) for part in (kept, removed)]
     label = model.card.labels.index(instrument)
-    probabilities = []
-    for part in matched:
-        heard = listen(model, part)
-        probabilities.append(float(window_probabilities(model, heard)[:, label].max()))
-    return AudibleEvidence(matched[0], matched[1], probabilities[0], probabilities[1])
+    whole = _probability(model, listen(model, recording), label)
+    rivals = [levelled(other, settings) for other in others]
+    evidence = levelled(relevance, settings)
+    n_maps = 1
+    while True:
+        kept, removed = split(recording, evidence_mask(evidence, rivals, settings), model.mel)
+        removed = match_loudness(removed, recording)
+        heard = listen(model, removed)
+        left = _probability(model, heard, label)
+        if left <= LOST_SHARE * whole or n_maps == settings.most_maps or not evidence.any():
+            break
+        evidence = evidence + levelled(_map_of(model, heard, label, method, engine), settings)
+        n_maps += 1
+    energy = _energy(recording)
+    energy_share = _energy(kept) / energy if energy > 0.0 else 0.0
+    kept = match_loudness(kept, recording)
+    probability_kept = _probability(model, listen(model, kept), label)
+    return AudibleEvidence(kept, removed, probability_kept, left, whole, n_maps, energy_share)
 
 
-def evidence_mask(relevance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A soft mask from the positive part of a map.
+def _probability(model: Model, heard: ListenedWindows, label: int) -> float:
+    """The highest over the windows, as of any recording."""
+    return float(window_probabilities(model, heard)[:, label].max())
 
-    Parameters
-    ----------
-    relevance : ndarray of float32, shape (n_mels, n_frames)
 
-    Returns
-    -------
-    ndarray of float32, same shape
-        ``r^p / (r^p + t^p)`` for the smoothed positive relevance `r`, where the cells with ``r >= t`` hold
-        `KEPT_SHARE` of it. All zero for a map without positive relevance.
-    """
-    smooth = gaussian_filter(
-        np.maximum(relevance, 0.0).astype(np.float64), (SMOOTHING_BANDS, SMOOTHING_FRAMES), mode="constant"
+def _map_of(
+    model: Model, heard: ListenedWindows, label: int, method: Method | None, engine: str | None
+) -> NDArray[np.float32]:
+    """A label's relevance map of what was listened to, `(n_mels, n_frames)`; silent windows have none."""
+    maps = np.zeros_like(heard.inputs)
+    (found,) = explain_targets(
+        model, heard.inputs[~heard.silent], [Target(label)], method=method, engine=engine
     )
-    total = smooth.sum()
-    if total <= 0.0:
-        return np.zeros_like(relevance)
-    falling = np.sort(smooth, axis=None)[::-1]
-    level = falling[np.searchsorted(np.cumsum(falling), KEPT_SHARE * total)]
-    ratio = (smooth / level) ** SHARPNESS
-    mask: NDArray[np.float32] = (ratio / (ratio + 1.0)).astype(np.float32)
-    return mask
+    maps[~heard.silent] = found.maps
+    return merge_windows(maps, heard.windows, heard.levels_db.shape[1])
+
+
+def _energy(part: Recording) -> float:
+    return float(np.square(part.samples, dtype=np.float64).sum())
 
 
 def split(recording: Recording, mask: NDArray[np.float32], mel: MelConfig) -> tuple[Recording, Recording]:

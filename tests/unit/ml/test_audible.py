@@ -1,23 +1,16 @@
-"""Evidence one can hear: parts that add up, masks that hold what they should, probabilities of both."""
+"""Evidence one can hear: parts that add up, probabilities of both, weaker evidence behind the strong."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from scipy.ndimage import gaussian_filter
 
-from ml.audible import (
-    KEPT_SHARE,
-    PEAK_CEILING,
-    SMOOTHING_BANDS,
-    SMOOTHING_FRAMES,
-    evidence_mask,
-    make_audible,
-    match_loudness,
-    split,
-)
+from ml.audible import LOST_SHARE, PEAK_CEILING, make_audible, match_loudness, split
 from ml.classification import classify
 from ml.explanation import Explanation
+from ml.masks import DEFAULT_MASK
 from ml.melspec import MelConfig, level_db
 from ml.model import Model
 from ml.recording import Recording
@@ -56,23 +49,6 @@ def test_a_mask_on_one_tone_keeps_it_and_removes_it() -> None:
     np.testing.assert_allclose(removed.samples[middle], tone(5_000.0)[middle], atol=1e-3)
 
 
-def test_cells_above_one_half_hold_the_promised_share() -> None:
-    relevance = np.random.default_rng(2).normal(size=(40, 60)).astype(np.float32) ** 3
-    mask = evidence_mask(relevance)
-    assert mask.min() >= 0.0
-    assert mask.max() <= 1.0
-    smooth = gaussian_filter(np.maximum(relevance, 0.0), (SMOOTHING_BANDS, SMOOTHING_FRAMES), mode="constant")
-    held = smooth[mask >= 0.5].sum() / smooth.sum()
-    assert held == pytest.approx(KEPT_SHARE, abs=0.01)
-    only_negative = evidence_mask(-np.abs(relevance))
-    assert not only_negative.any()
-    spot = np.zeros((40, 60), dtype=np.float32)
-    spot[20, 30] = 1.0
-    around = evidence_mask(spot)
-    assert tuple(int(index) for index in np.unravel_index(around.argmax(), around.shape)) == (20, 30)
-    assert around[:10].max() < 0.01
-
-
 def test_loudness_is_matched_within_bounds() -> None:
     whole = Recording(tone(440.0), RATE)
     quiet = Recording(whole.samples * np.float32(0.3), RATE)
@@ -104,5 +80,51 @@ def test_without_relevance_nothing_is_kept(shipped: Model, example: Recording) -
     nothing = np.zeros_like(level_db(example.samples, MEL))
     evidence = make_audible(shipped, example, nothing, "Trumpet")
     assert not evidence.kept.samples.any()
-    assert evidence.probability_kept == 0.0
-    assert evidence.probability_removed > 0.9
+    assert (evidence.probability_kept, evidence.kept_energy_share, evidence.n_maps) == (0.0, 0.0, 1)
+    assert evidence.probability_removed == pytest.approx(evidence.probability)
+    assert not evidence.keeps_label
+    assert not evidence.loses_label
+
+
+def test_what_survives_the_first_map_is_explained_again(
+    shipped: Model, example: Recording, explanation: Explanation
+) -> None:
+    maps = {each.instrument: each.relevance_map for each in explanation.instruments}
+    spot = np.zeros_like(maps["Trumpet"])
+    peak = np.unravel_index(maps["Trumpet"].argmax(), spot.shape)
+    spot[peak] = 1.0  # a map that knows of one cell only: the label survives it
+    one, more = (
+        make_audible(
+            shipped,
+            example,
+            spot,
+            "Trumpet",
+            others=[maps["Celesta"]],
+            settings=replace(DEFAULT_MASK, most_maps=most),
+        )
+        for most in (1, 3)
+    )
+    assert one.probability_removed > LOST_SHARE * one.probability
+    assert one.n_maps == 1 < more.n_maps
+    assert more.probability_removed < one.probability_removed
+    assert more.kept_energy_share > one.kept_energy_share
+
+
+def test_other_instruments_keep_what_is_theirs(
+    shipped: Model, example: Recording, explanation: Explanation
+) -> None:
+    maps = {each.instrument: each.relevance_map for each in explanation.instruments}
+    alone = make_audible(shipped, example, maps["Celesta"], "Celesta")
+    beside = make_audible(shipped, example, maps["Celesta"], "Celesta", others=[maps["Trumpet"]])
+    assert beside.kept_energy_share < alone.kept_energy_share
+    assert beside.keeps_label
+    left = {each.instrument: each.probability for each in classify(shipped, beside.removed).instruments}
+    assert left["Trumpet"] > 0.5
+
+
+def test_silence_has_no_evidence(shipped: Model) -> None:
+    silence = Recording(np.zeros(RATE, dtype=np.float32), RATE)
+    nothing = np.zeros_like(level_db(silence.samples, MEL))
+    evidence = make_audible(shipped, silence, nothing, "Trumpet")
+    assert evidence.probability == evidence.probability_kept == evidence.probability_removed == 0.0
+    assert evidence.kept_energy_share == 0.0
