@@ -21,7 +21,7 @@ from ml.truth.stems import ACTIVE_DB
 
 PATCH = 8
 FLOOR_SHARE = 0.1  # of the cells near a band lie at or below its floor
-FLOOR_BANDS = 8  # on either side; some 190 Hz below 1 kHz, a quarter of an octave above
+FLOOR_BANDS = 8  # on either side; some 230 Hz below 1 kHz, a third of an octave above
 FLOOR_STEPS = 400  # levels are told apart by 1 / 400 of the range, 0.2 dB
 
 
