@@ -69,7 +69,7 @@ def levelled(relevance: NDArray[np.floating], settings: MaskSettings = DEFAULT_M
     ndarray of float64, same shape
         From 0, with sum 1; all zero for a map without positive relevance. A map's scale does not matter.
     """
-    positive = np.maximum(relevance, 0.0).astype(np.float64)
+    positive: Levelled = np.maximum(relevance, 0.0).astype(np.float64)
     if not positive.any():
         return positive
     smooth = gaussian_filter(
