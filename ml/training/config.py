@@ -50,8 +50,10 @@ class TrainingConfig(BaseModel):
         With `remix`: change parts and mixes as in `ml.training.augment`.
     sounding_weight : float
         With `remix`: weight of the loss that asks of each evidence step whether the instrument sounds in it.
-    ownership_weight : float
-        With `remix`: weight of the loss that asks which patches of the spectrogram are whose.
+    relevance_weight : float
+        With `remix`: weight of the loss that asks relevance to fall where the instrument is
+        (`ml.training.relevance_loss`). Batch norms' statistics are then held, so such a run goes on with a
+        trained model.
     left_out_soundfonts : tuple of str
         Sounds of these are kept out of training and make the validation part (leave one out).
     """
@@ -73,7 +75,7 @@ class TrainingConfig(BaseModel):
     crop_s: Annotated[float, Field(ge=0.5, le=60.0)] | None = None
     augment: bool = False
     sounding_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    ownership_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    relevance_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
     left_out_soundfonts: tuple[str, ...] = ()
 
     @model_validator(mode="after")
@@ -83,16 +85,16 @@ class TrainingConfig(BaseModel):
             "crop_s": self.crop_s is not None,
             "augment": self.augment,
             "sounding_weight": self.sounding_weight > 0.0,
-            "ownership_weight": self.ownership_weight > 0.0,
+            "relevance_weight": self.relevance_weight > 0.0,
         }
         without = [name for name, asked in needs_remix.items() if asked and not self.remix]
         if without:
             raise ValueError(f"{', '.join(without)} need remix")
         if self.remix and self.mix_probability > 0.0:
             raise ValueError("mix_probability and remix cannot both be asked for")
-        if self.network != "default" and self.sounding_weight + self.ownership_weight > 0.0:
+        if self.network != "default" and self.sounding_weight + self.relevance_weight > 0.0:
             raise ValueError(
-                f"sounding_weight and ownership_weight need evidence over time; {self.network} gives none"
+                f"sounding_weight and relevance_weight need evidence over time; {self.network} gives none"
             )
         if not any(self.number_weights):
             raise ValueError("number_weights must have a positive one")

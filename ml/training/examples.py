@@ -19,7 +19,6 @@ from ml.dataset.manifest import InvalidDatasetError
 from ml.dataset.reader import SplitReader
 from ml.training.augment import Augmentation
 from ml.training.config import TrainingConfig
-from ml.training.guide import PATCH
 from ml.training.mixing import mix_pairs
 from ml.training.parts import Parts, find_parts
 from ml.training.remix import Examples, RemixPlan, draw_examples
@@ -27,6 +26,7 @@ from ml.training.remix import Examples, RemixPlan, draw_examples
 _AHEAD = 2  # batches prepared while the network works on another
 _VALIDATION_STEP = 0xF17ED  # names the generator of validation examples
 VALIDATION_GAIN_DB = 3.0
+ASKED_SHARE = 0.5  # of a batch's examples whose relevance is supervised, where any is
 LEAST_VALIDATION_EXAMPLES = 400
 LEAST_POSITIVE_WEIGHT = 1e-3  # of a label that is in every clip
 
@@ -122,11 +122,11 @@ class RemixedExamples(ExampleSource):
             config.gain_db,
             min(cropped, n_frames),
             frames_per_step,
-            PATCH if config.ownership_weight > 0.0 else None,
+            round(ASKED_SHARE * config.batch_size) if config.relevance_weight > 0.0 else 0,
             Augmentation(mel) if config.augment else None,
         )
         self._plain = RemixPlan(
-            config.number_weights, {}, VALIDATION_GAIN_DB, n_frames, frames_per_step, None, None
+            config.number_weights, {}, VALIDATION_GAIN_DB, n_frames, frames_per_step, self._plan.n_asked, None
         )
 
     def step(self, epoch: int, step: int) -> Examples:

@@ -113,6 +113,7 @@ def _training_record(
             "validation_loss": round(record.validation_loss, 5),
             "macro_f1": round(record.macro_f1, 5),
         }
+        | ({} if record.mass_accuracy is None else {"mass_accuracy": round(record.mass_accuracy, 5)})
         for record in state.epochs
     ]
     return {

@@ -8,30 +8,26 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ml.networks.default import DefaultNetwork
-from ml.training.guide import OwnershipGuide, guided_evidence, ownership_loss
+from ml.training.relevance_loss import relevance_loss, relevance_maps, trace
 from ml.training.remix import UNDECIDED, Examples
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """What counts how much: positive examples of each label `(n_labels,)`, sounding, ownership."""
+    """What counts how much: positive examples of each label `(n_labels,)`, sounding, relevance."""
 
     positive: Tensor
     sounding: float
-    ownership: float
+    relevance: float
 
 
-def training_loss(
-    network: nn.Module, guide: OwnershipGuide | None, inputs: Tensor, examples: Examples, weights: LossWeights
-) -> Tensor:
+def training_loss(network: nn.Module, inputs: Tensor, examples: Examples, weights: LossWeights) -> Tensor:
     """Loss of one batch.
 
     Parameters
     ----------
     network : nn.Module
         In training mode.
-    guide : OwnershipGuide or None
-        Beside the network, where ownership is asked.
     inputs : Tensor, shape (n, 1, n_mels, n_frames)
         Scaled to 0..1.
     examples : Examples
@@ -42,15 +38,16 @@ def training_loss(
     -------
     Tensor, shape ()
         Binary cross-entropy of the labels; plus, weighted, that of the evidence curves against whether each
-        label sounds in each step (undecided steps do not count), and that of the guide.
+        label sounds in each step (undecided steps do not count), and that of relevance.
     """
     if examples.sounding is None or not isinstance(network, DefaultNetwork):
         return label_loss(network(inputs), examples.labels, weights.positive)
-    if guide is None:
-        curves = network.evidence(inputs).float()
+    traced = None
+    if examples.cells is not None:
+        traced = trace(network, inputs)
+        curves = network.head(network.dropout(traced.features)).float()
     else:
-        curves, ownership = guided_evidence(network, guide, inputs)
-        curves = curves.float()
+        curves = network.evidence(inputs).float()
     loss = label_loss(network.pool(curves), examples.labels, weights.positive)
     of_steps = functional.binary_cross_entropy_with_logits(
         curves.flatten(2)[:, :, : examples.sounding.shape[2]],
@@ -58,9 +55,9 @@ def training_loss(
         reduction="none",
     )
     loss = loss + weights.sounding * (of_steps * (examples.sounding != UNDECIDED)).mean()
-    if guide is not None and examples.ownership is not None:
-        truth = examples.ownership
-        loss = loss + weights.ownership * ownership_loss(ownership, truth.owned, truth.active)
+    if traced is not None and examples.cells is not None and len(examples.cells.example) > 0:
+        maps = relevance_maps(network, traced, examples.cells.example, examples.cells.label)
+        loss = loss + weights.relevance * relevance_loss(maps, examples.cells)
     return loss
 
 

@@ -7,8 +7,8 @@ n_frames)` for parts and `(n_examples, n_mels, n_frames)` for mixes, levels are 
 Truth: a part *owns* the cell ``(f, t)`` by the share ``m_c = P_c / sum_j P_j`` of its power in the mix. It is
 *heard* in a cell that lies within `ACTIVE_DB` of the mix's peak and of which it owns more than `HEARD_SHARE`;
 it sounds in an evidence step (some frames of the network) in which enough such cells are its own, and its
-label is true if it sounds at all. Steps with few such cells are left undecided. Ownership is also given by
-patches of cells, over their active cells.
+label is true if it sounds at all. Steps with few such cells are left undecided. The
+shares of one part of each of some examples are given cell by cell.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from ml.training.augment import Augmentation, change_mixes, change_parts, hide, power_of, reverberate
 from ml.training.parts import Parts, draw_cast
+from ml.training.relevance_loss import CellTruth
 
 ACTIVE_DB = 60.0
 HEARD_SHARE = 0.25
@@ -31,7 +31,6 @@ HEARD_CELLS = 10  # of a whole example: fewer are no evidence that anybody could
 SOUNDING_CELLS = 6  # of one step; 1 to 6 leave it undecided
 UNDECIDED = -1.0
 _LOWEST_POWER = 1e-10
-_LEAST_SHARE = 1e-6  # of a patch that is active: keeps the share of an empty one defined
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class RemixPlan:
         Length of an example; of longer parts a stretch is drawn.
     frames_per_step : int
         Frames of one evidence step of the network.
-    patch : int or None
-        Bands and frames of a patch for which ownership is asked; None where it is not.
+    n_asked : int
+        Of how many examples at most the cells of one instrument are said; 0 where they are not asked for.
     augmentation : Augmentation or None
         What happens to parts and mixes; None for the plain mix.
     """
@@ -61,24 +60,8 @@ class RemixPlan:
     gain_db: float
     n_frames: int
     frames_per_step: int
-    patch: int | None
+    n_asked: int
     augmentation: Augmentation | None
-
-
-@dataclass(frozen=True)
-class Ownership:
-    """Whose the patches of examples are.
-
-    Attributes
-    ----------
-    owned : Tensor, shape (n, n_labels, rows, columns)
-        Mean share of each label in a patch's active cells, 0..1.
-    active : Tensor, shape (n, rows, columns)
-        Share of a patch's cells that is active, 0..1.
-    """
-
-    owned: Tensor
-    active: Tensor
 
 
 @dataclass(frozen=True)
@@ -92,23 +75,22 @@ class Examples:
         0 or 1.
     sounding : Tensor, shape (n, n_labels, n_steps)
         Whether each label sounds in each evidence step: 0, 1 or `UNDECIDED`; None where it is not known.
-    ownership : Ownership or None
+    cells : CellTruth or None
         None where it is not known or not asked for.
     """
 
     levels_db: Tensor
     labels: Tensor
     sounding: Tensor | None = None
-    ownership: Ownership | None = None
+    cells: CellTruth | None = None
 
     def to(self, device: torch.device) -> Examples:
         """The same on a device."""
-        ownership, sounding = self.ownership, self.sounding
         return Examples(
             self.levels_db.to(device),
             self.labels.to(device),
-            None if sounding is None else sounding.to(device),
-            None if ownership is None else Ownership(ownership.owned.to(device), ownership.active.to(device)),
+            None if self.sounding is None else self.sounding.to(device),
+            None if self.cells is None else self.cells.to(device),
         )
 
 
@@ -142,11 +124,10 @@ def draw_examples(parts: Parts, n_examples: int, plan: RemixPlan, rng: np.random
         mix, power = change_mixes(mix, power, owner, plan.augmentation, rng)
     active = mix > mix.amax(dim=(1, 2), keepdim=True) * 10.0 ** (-ACTIVE_DB / 10.0)
     heard = ((power > HEARD_SHARE * mix[owner]) & active[owner]).sum(dim=1)  # bands, (n_drawn, n_frames)
-    ownership = None
-    if plan.patch is not None:
-        shares = power / mix[owner].clamp_min(_LOWEST_POWER)
-        of_part, active_share = _by_patch(shares, active, owner, plan.patch)
-        ownership = _ownership(of_part, active_share, owner, labels, parts.n_labels)
+    cells = None
+    if plan.n_asked > 0:
+        asked = _asked(heard, owner, n_examples, plan.n_asked, rng)
+        cells = _cells(power[asked], mix[owner[asked]], active[owner[asked]], owner[asked], labels[asked])
     levels_db = 10.0 * torch.log10(mix.clamp_min(_LOWEST_POWER))
     if plan.augmentation is not None:
         levels_db = hide(levels_db, plan.augmentation, rng)
@@ -154,7 +135,7 @@ def draw_examples(parts: Parts, n_examples: int, plan: RemixPlan, rng: np.random
         levels_db=levels_db,
         labels=_true_labels(heard, owner, labels, n_examples, parts.n_labels),
         sounding=_sounding(_steps(heard, plan.frames_per_step), owner, labels, n_examples, parts.n_labels),
-        ownership=ownership,
+        cells=cells,
     )
 
 
@@ -189,16 +170,17 @@ def _sounding(cells: Tensor, owner: Tensor, labels: Tensor, n_examples: int, n_l
     return sounding
 
 
-def _ownership(of_part: Tensor, active: Tensor, owner: Tensor, labels: Tensor, n_labels: int) -> Ownership:
-    owned = torch.zeros(len(active), n_labels, *of_part.shape[1:])
-    owned[owner, labels] = of_part
-    return Ownership(owned, active)
+def _asked(heard: Tensor, owner: Tensor, n_examples: int, most: int, rng: np.random.Generator) -> Tensor:
+    """Parts whose cells are asked for: one that is heard of each of some examples with several parts."""
+    owners = owner.numpy()
+    several = np.bincount(owners, minlength=n_examples) > 1
+    drawn = rng.permutation(np.flatnonzero((heard.sum(dim=1).numpy() > HEARD_CELLS) & several[owners]))
+    _, first = np.unique(owners[drawn], return_index=True)
+    return torch.from_numpy(drawn[rng.permutation(first)[:most]])
 
 
-def _by_patch(shares: Tensor, active: Tensor, owner: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Each part's mean share of the active cells of each patch, and each patch's active share."""
-    active_share = functional.avg_pool2d(active.float(), patch)
-    of_part = functional.avg_pool2d(shares * active[owner], patch) / active_share[owner].clamp_min(
-        _LEAST_SHARE
-    )
-    return of_part.clamp_(0.0, 1.0), active_share
+def _cells(power: Tensor, mix: Tensor, active: Tensor, example: Tensor, label: Tensor) -> CellTruth:
+    mix = mix.clamp_min(_LOWEST_POWER)
+    share = (power / mix).clamp_(0.0, 1.0) * active
+    below_peak_db = 10.0 * torch.log10(mix / mix.amax(dim=(1, 2), keepdim=True))
+    return CellTruth(example, label, share, (1.0 + below_peak_db / ACTIVE_DB).clamp_min(0.0))

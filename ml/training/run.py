@@ -29,13 +29,13 @@ from ml.dataset.storage import Storage
 from ml.device import best_device, has_fast_bfloat16
 from ml.errors import InvalidRequestError
 from ml.evaluation.metrics import f1_scores
-from ml.networks.default import FRAMES_PER_STEP
+from ml.networks.default import FRAMES_PER_STEP, DefaultNetwork
 from ml.networks.registry import build_network
 from ml.training.config import TrainingConfig
 from ml.training.examples import ExampleSource, open_examples
 from ml.training.finish import finish_model
-from ml.training.guide import OwnershipGuide
 from ml.training.losses import LossWeights, label_loss, training_loss
+from ml.training.relevance_loss import mass_accuracy, relevance_maps, trace
 from ml.training.remix import Examples
 from ml.training.scaling import scaled_batch
 from ml.training.start import StartingPoint, read_start
@@ -79,19 +79,15 @@ class TrainingRun:
         torch.manual_seed(config.seed)
         self._network = build_network(config.network, len(manifest.labels), manifest.mel.n_mels)
         self._network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._guide = OwnershipGuide(len(manifest.labels)).to(device) if config.ownership_weight else None
-        self._trained = nn.ModuleDict({"network": self._network})
-        if self._guide is not None:
-            self._trained["guide"] = self._guide
         self._optimizer = torch.optim.AdamW(
-            self._trained.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            self._network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         positive = torch.from_numpy(examples.positive_weights().astype(np.float32)).to(device)
-        self._weights = LossWeights(positive, config.sounding_weight, config.ownership_weight)
+        self._weights = LossWeights(positive, config.sounding_weight, config.relevance_weight)
         if start is not None:
             self._network.load_state_dict(start.weights)
         if state.epochs or state.underway.steps:
-            restore(state, self._trained, self._optimizer, storage)
+            restore(state, self._network, self._optimizer, storage)
 
     @property
     def epochs(self) -> tuple[EpochRecord, ...]:
@@ -130,7 +126,7 @@ class TrainingRun:
             finished = self._advance_epoch(started + limit_s, on_step)
             if finished:
                 self._end_epoch()
-            save_state(self._state, self._trained, self._optimizer, self._storage)
+            save_state(self._state, self._network, self._optimizer, self._storage)
             if finished and on_epoch is not None:
                 on_epoch(self.epochs[-1], self.config.n_epochs)
             if not finished or time.perf_counter() - started > limit_s:
@@ -152,7 +148,7 @@ class TrainingRun:
         """
         if not self.epochs:
             raise InvalidRequestError("The training was stopped before its first epoch was complete.")
-        self._trained.load_state_dict(best_weights(self._storage))
+        self._network.load_state_dict(best_weights(self._storage))
         logits, truth = self._listen_to_validation()
         card = finish_model(
             self._network,
@@ -174,7 +170,7 @@ class TrainingRun:
         epoch, started = len(self.epochs) + 1, time.perf_counter()
         before = self._state.underway
         underway = before
-        self._trained.train()
+        self._network.train()
         for examples in self._examples.epoch(epoch, first_step=before.steps):
             loss = self._step(epoch, underway.steps, examples)
             underway = Underway(
@@ -197,7 +193,7 @@ class TrainingRun:
             memory_format=torch.channels_last
         )
         with _fast_arithmetic(self._device):
-            loss = training_loss(self._network, self._guide, inputs, here, self._weights)
+            loss = training_loss(self._network, inputs, here, self._weights)
         self._optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         self._optimizer.step()
@@ -214,9 +210,23 @@ class TrainingRun:
             validation_loss=float(validation_loss),
             macro_f1=scores.macro,
             per_instrument_f1=dict(zip(self._manifest.labels, scores.per_label.tolist(), strict=True)),
+            mass_accuracy=self._mass_accuracy() if self.config.relevance_weight else None,
             duration_s=underway.duration_s + time.perf_counter() - started,
         )
         self._state = TrainingState(self._state.fingerprint, (*self.epochs, record))
+
+    def _mass_accuracy(self) -> float:
+        """Mean share of the validation examples' relevance that lies on its instrument."""
+        shares = []
+        with torch.inference_mode():
+            for batch in self._examples.validation():
+                here = batch.to(self._device)
+                assert here.cells is not None
+                assert isinstance(self._network, DefaultNetwork)
+                traced = trace(self._network, scaled_batch(here.levels_db, self._manifest.mel))
+                maps = relevance_maps(self._network, traced, here.cells.example, here.cells.label)
+                shares.append(mass_accuracy(maps, here.cells).cpu())
+        return float(torch.cat(shares).mean())
 
     def _listen_to_validation(self) -> tuple[Tensor, NDArray[np.bool_]]:
         return listen_to(self._network, self._examples, self._manifest, self._device)

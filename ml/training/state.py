@@ -32,8 +32,8 @@ class ModelConflictError(ConflictError):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch gave: mean training loss, validation loss, F1 over and per instrument, and seconds it
-    took.
+    """What one epoch gave: mean training loss, validation loss, F1 over and per instrument, seconds it took,
+    and, where relevance is supervised, the mean share of it that lies on the right instrument.
     """
 
     epoch: int
@@ -42,6 +42,12 @@ class EpochRecord:
     macro_f1: float
     per_instrument_f1: dict[str, float]
     duration_s: float
+    mass_accuracy: float | None = None
+
+    @property
+    def merit(self) -> float:
+        """By which the best epoch is chosen: macro-F1, and what is true of the maps counts as much."""
+        return self.macro_f1 + (self.mass_accuracy or 0.0)
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,8 @@ class TrainingState:
 
     @property
     def best(self) -> EpochRecord:
-        """The epoch with the highest macro-F1, the lowest validation loss deciding between equals."""
-        return max(self.epochs, key=lambda record: (record.macro_f1, -record.validation_loss))
+        """The epoch with the highest merit, the lowest validation loss deciding between equals."""
+        return max(self.epochs, key=lambda record: (record.merit, -record.validation_loss))
 
     @property
     def tensors_name(self) -> str:

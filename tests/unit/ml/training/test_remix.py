@@ -26,7 +26,7 @@ from ml.training.remix import (
 
 N_MELS, N_FRAMES, STEP = 128, 64, 16
 MEL = MelConfig()
-PLAIN = RemixPlan((1.0, 1.0, 1.0), {}, 6.0, N_FRAMES, STEP, None, None)
+PLAIN = RemixPlan((1.0, 1.0, 1.0), {}, 6.0, N_FRAMES, STEP, 0, None)
 EXACT = 1e-4  # dB: float32 sums of powers
 
 
@@ -119,13 +119,13 @@ def test_an_inaudible_part_is_no_true_label() -> None:
     loud = np.full((1, N_MELS, N_FRAMES), 20.0, np.float16)
     faint = np.full((1, N_MELS, N_FRAMES), -60.0, np.float16)
     parts = find_parts(reader_of(np.concatenate([loud, faint]), np.array([0, 1]), ["x", "x"]))
-    plan = RemixPlan((0.0, 1.0), {}, 0.0, N_FRAMES, STEP, None, None)
+    plan = RemixPlan((0.0, 1.0), {}, 0.0, N_FRAMES, STEP, 0, None)
     examples = draw_examples(parts, 3, plan, np.random.default_rng(0))
     assert examples.labels.tolist() == [[1.0, 0.0, 0.0, 0.0]] * 3
 
 
 def test_stretches_of_longer_parts_differ_and_the_seed_decides_everything(parts: Parts) -> None:
-    plan = RemixPlan((1.0,), {}, 0.0, 16, STEP, None, Augmentation(MEL))
+    plan = RemixPlan((1.0,), {}, 0.0, 16, STEP, 0, Augmentation(MEL))
     first, again, other = (draw_examples(parts, 8, plan, np.random.default_rng(seed)) for seed in (7, 7, 8))
     assert first.levels_db.shape == (8, N_MELS, 16)
     assert torch.equal(first.levels_db, again.levels_db)

@@ -205,7 +205,7 @@ REMIXED = TrainingConfig(
     examples_per_epoch=20,
     crop_s=0.75,
     sounding_weight=0.5,
-    ownership_weight=1.0,
+    relevance_weight=1.0,
     seed=3,
 )
 
