@@ -29,11 +29,14 @@ class Recording:
     sample_rate_hz : int
     start_s : float
         Where in the original it begins, when it is a part of one.
+    gain : float
+        What a rendering of MIDI was scaled by to stay below `PEAK_CEILING`; its parts are scaled alike.
     """
 
     samples: NDArray[np.float32]
     sample_rate_hz: int
     start_s: float = 0.0
+    gain: float = 1.0
 
     @property
     def duration_s(self) -> float:
@@ -63,7 +66,7 @@ class Recording:
                 f"start_s {start_s} lies after the recording's end at {self.duration_s:.2f} s."
             )
         last = first + max(1, round(duration_s * self.sample_rate_hz))
-        return Recording(self.samples[first:last], self.sample_rate_hz, self.start_s + start_s)
+        return Recording(self.samples[first:last], self.sample_rate_hz, self.start_s + start_s, self.gain)
 
 
 def load_recording(
@@ -104,15 +107,28 @@ def load_recording(
     if sample_rate_hz != SAMPLE_RATE_HZ:
         raise InvalidRequestError(f"MIDI is rendered at {SAMPLE_RATE_HZ} Hz, not at {sample_rate_hz} Hz.")
     score = parse_midi(data, limits)
-    bank = find_bank(str(soundfont or DEFAULT_SOUNDFONT))
-    if not bank.path.is_file():
-        raise MissingSoundFontError(f"MIDI needs a bank in one file; {bank.path} is a folder of programs.")
+    bank_path = midi_bank(soundfont)
     n_samples = round((score.duration_s + RELEASE_S) * SAMPLE_RATE_HZ)
 
     def on_block(done: int, total: int) -> None:
         if on_progress is not None:
             on_progress("decoding", done // SAMPLE_RATE_HZ, total // SAMPLE_RATE_HZ)
 
-    samples = render_events(score.events, bank.path, n_samples, on_block=on_block)
+    samples = render_events(score.events, bank_path, n_samples, on_block=on_block)
     peak = float(np.abs(samples).max())
-    return Recording(samples * np.float32(min(1.0, PEAK_CEILING / peak)) if peak else samples, SAMPLE_RATE_HZ)
+    gain = min(1.0, PEAK_CEILING / peak) if peak else 1.0
+    return Recording(samples * np.float32(gain), SAMPLE_RATE_HZ, gain=gain)
+
+
+def midi_bank(soundfont: str | Path | None) -> Path:
+    """The file of the SoundFont that plays uploaded MIDI, by name or path; by default FluidR3_GM.
+
+    Raises
+    ------
+    MissingSoundFontError
+        When it is not there, or is no whole bank in one file.
+    """
+    bank = find_bank(str(soundfont or DEFAULT_SOUNDFONT))
+    if not bank.path.is_file():
+        raise MissingSoundFontError(f"MIDI needs a bank in one file; {bank.path} is a folder of programs.")
+    return bank.path
