@@ -7,7 +7,8 @@ so they stay the parts of the mix; noise is added to the mix alone and belongs t
 * Each part: frequencies scaled by a few per cent (another body, another tuning), a smooth random equaliser
   (another make, another microphone), a slow drift of gain.
 * Each example: exponential reverberation, an equaliser, band limits, coloured noise, silence from some moment
-  on; then some bands and stretches are hidden (Park et al., *SpecAugment*, Interspeech 2019).
+  on; then some bands, stretches and
+  patches are hidden (Park et al., *SpecAugment*, Interspeech 2019).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from torch.nn import functional
 
 from ml.melspec import MelConfig
 
+HIDDEN_PATCH = 8  # cells in both directions
+MOST_SCATTERED = 0.25  # of all patches
 _HIDDEN_DB = -100.0
 _NEPER_OF_POWER_PER_DB = math.log(10.0) / 10.0
 
@@ -153,7 +156,11 @@ def change_mixes(
 
 
 def hide(levels_db: Tensor, strength: Augmentation, rng: np.random.Generator) -> Tensor:
-    """Hide some bands and some stretches of time.
+    """Hide some bands, some stretches of time and some scattered patches.
+
+    Patches make holes like those that tests of faithfulness cut: an explanation can only be tested by
+    deletion where the network knows holes (Hooker et al., *A benchmark for interpretability methods*,
+    NeurIPS 2019).
 
     Parameters
     ----------
@@ -177,7 +184,28 @@ def hide(levels_db: Tensor, strength: Augmentation, rng: np.random.Generator) ->
             width = int(rng.integers(4, max(5, min(40, n_frames // 2))))
             first = int(rng.integers(0, n_frames - width))
             example[:, first : first + width] = _HIDDEN_DB
+        if rng.random() < strength.hide_probability:
+            example[scattered_patches(n_mels, n_frames, rng)] = _HIDDEN_DB
     return hidden
+
+
+def scattered_patches(n_mels: int, n_frames: int, rng: np.random.Generator) -> Tensor:
+    """Draw patches, as many as drawn from none to `MOST_SCATTERED` of all.
+
+    Parameters
+    ----------
+    n_mels, n_frames : int
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Tensor of bool, shape (n_mels, n_frames)
+        The cells that lie in them.
+    """
+    rows, columns = -(-n_mels // HIDDEN_PATCH), -(-n_frames // HIDDEN_PATCH)
+    patches = rng.random((rows, columns)) < rng.uniform(0.0, MOST_SCATTERED)
+    cells = np.kron(patches, np.ones((HIDDEN_PATCH, HIDDEN_PATCH), dtype=bool))
+    return torch.from_numpy(cells[:n_mels, :n_frames])
 
 
 def _scale_frequencies(levels_db: Tensor, scales: NDArray[np.float64], mel: MelConfig) -> Tensor:

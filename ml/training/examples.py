@@ -26,7 +26,7 @@ from ml.training.remix import Examples, RemixPlan, draw_examples
 _AHEAD = 2  # batches prepared while the network works on another
 _VALIDATION_STEP = 0xF17ED  # names the generator of validation examples
 VALIDATION_GAIN_DB = 3.0
-ASKED_SHARE = 0.5  # of a batch's examples whose relevance is supervised, where any is
+ASKED_SHARE = 1 / 3  # of a batch's examples whose relevance is supervised, where any is
 LEAST_VALIDATION_EXAMPLES = 400
 LEAST_POSITIVE_WEIGHT = 1e-3  # of a label that is in every clip
 

@@ -12,7 +12,17 @@ import torch
 from ml.dataset.manifest import InvalidDatasetError
 from ml.dataset.reader import SplitReader
 from ml.melspec import MelConfig
-from ml.training.augment import Augmentation, change_mixes, change_parts, hide, power_of, reverberate
+from ml.training.augment import (
+    HIDDEN_PATCH,
+    MOST_SCATTERED,
+    Augmentation,
+    change_mixes,
+    change_parts,
+    hide,
+    power_of,
+    reverberate,
+    scattered_patches,
+)
 from ml.training.parts import Parts, draw_cast, find_parts
 from ml.training.remix import (
     ACTIVE_DB,
@@ -177,6 +187,19 @@ def test_hiding_changes_nothing_that_is_not_hidden() -> None:
     assert set(hidden.flatten().tolist()) == {-100.0, 0.0}
     assert 0.02 < float((hidden < 0).float().mean()) < 0.5
     assert float(levels.min()) == 0.0
+
+
+def test_scattered_holes_are_whole_patches_and_never_most_of_the_example() -> None:
+    rng = np.random.default_rng(3)
+    shares = []
+    for _ in range(20):
+        holes = scattered_patches(5 * HIDDEN_PATCH + 3, 40 * HIDDEN_PATCH, rng).float()
+        assert holes.shape == (5 * HIDDEN_PATCH + 3, 40 * HIDDEN_PATCH)
+        patches = holes[: 5 * HIDDEN_PATCH].reshape(5, HIDDEN_PATCH, 40, HIDDEN_PATCH)
+        assert set(patches.mean(dim=(1, 3)).flatten().tolist()) <= {0.0, 1.0}
+        shares.append(float(holes.mean()))
+    assert np.mean(shares) == pytest.approx(MOST_SCATTERED / 2, abs=0.05)
+    assert max(shares) < 1.3 * MOST_SCATTERED
 
 
 def test_power_of_decibels() -> None:
