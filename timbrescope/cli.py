@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ml.errors import TimbrescopeError
-from timbrescope import __version__, analysing, doctor, making, measuring, serving
+from timbrescope import __version__, analysing, concepts, doctor, making, measuring, serving
 
 app = typer.Typer(
     name="timbrescope",
@@ -27,6 +27,7 @@ serving.register(app)
 analysing.register(app)
 making.register(app)
 measuring.register(app)
+concepts.register(app)
 doctor.register(app)
 
 

@@ -47,7 +47,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
         ("up", "api", "worker"),
         ("classify", "explain", "dataset", "import-folder", "train"),
     )
-    for command in (*of_servers, *offline, "evaluate", "doctor"):
+    for command in (*of_servers, *offline, "evaluate", "concepts", "doctor"):
         assert f"│ {command} " in said
 
 
