@@ -25,8 +25,9 @@ DESCRIPTION = """\
 Listens to a recording, says which instruments play, and shows *why* it says so: a relevance map per
 instrument over the mel-spectrogram, made with Concept Relevance Propagation.
 
-Send a recording to `POST /classify` or `POST /explain`. The answer is a job; `Prefer: wait=30` waits for it,
-and otherwise `GET /jobs/{id}` or its events tell how it fares. Its result links to the files that it made.
+Send a recording to `POST /classify` or `POST /explain`, or the stems of a mix to `POST /explain/check`. The
+answer is a job; `Prefer: wait=30` waits for it, and otherwise `GET /jobs/{id}` or its events tell how it
+fares. Its result links to the files that it made.
 
 Every error is an RFC 9457 problem document (`application/problem+json`) whose `type` is stable.
 """
@@ -96,7 +97,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas["ProblemDocument"] = ProblemDocument.model_json_schema()
         for body in (DatasetRequest, TrainingRequest):
             schemas.update(_schemas_of(body))
-        for form in ("ClassifyForm", "ExplainForm"):
+        for form in ("ClassifyForm", "ExplainForm", "CheckForm"):
             fields = schemas[form]["properties"]
             schemas[form]["properties"] = {name: _without_null(field) for name, field in fields.items()}
         # The framework describes its own validation errors, which are never sent here.

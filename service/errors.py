@@ -105,7 +105,7 @@ def _fault(found: dict[str, Any]) -> dict[str, str]:
         return {"field": field, "message": "There is no such field"}
     if found["type"] == "missing":
         return {"field": field, "message": "This field is required"}
-    if field == "file":
+    if field == "file" or field.partition(".")[0] == "stem":
         return {"field": field, "message": "This has to be a file, sent with a file name"}
     given = str(found.get("input", ""))
     shown = given if len(given) <= _LONGEST_ECHO else f"{given[:_LONGEST_ECHO]}..."

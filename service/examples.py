@@ -5,9 +5,9 @@ Conventions: plain JSON values, each fit for the schema that it illustrates (a t
 
 from typing import Any
 
-JOB_ID = "01983b5e-7c1a-7d31-9f57-2b8f0c3a9d10"
+from service.result_examples import CHECK_RESULT, EXPLAIN_RESULT, JOB_ID
+
 SHA256 = "5c1f1d3a8b2e4f60718293a4b5c6d7e8f9010a1b2c3d4e5f60718293a4b5c6d7"
-ARTIFACTS = f"/jobs/{JOB_ID}/artifacts"
 
 
 def problem(
@@ -55,62 +55,17 @@ JOB_QUEUED: dict[str, Any] = {
     "error": None,
 }
 
-CLASSIFY_RESULT: dict[str, Any] = {
-    "instruments": [
-        {"instrument": "Violin", "probability": 0.97, "present": True},
-        {"instrument": "Trumpet", "probability": 0.02, "present": False},
-    ],
-    "timeline": [{"start_s": 0.0, "end_s": 5.0, "probabilities": {"Violin": 0.97, "Trumpet": 0.02}}],
-}
-
-EXPLAIN_RESULT: dict[str, Any] = {
-    **CLASSIFY_RESULT,
-    "audio": {"wav": f"{ARTIFACTS}/audio.wav"},
-    "spectrogram": {"png": f"{ARTIFACTS}/spectrogram.png", "npz": f"{ARTIFACTS}/spectrogram.npz"},
-    "engine": "direct",
-    "explanations": [
-        {
-            "instrument": "Violin",
-            "probability": 0.97,
-            "map": {"png": f"{ARTIFACTS}/map-violin.png", "npz": f"{ARTIFACTS}/map-violin.npz"},
-            "evidence": {
-                "kept_wav": f"{ARTIFACTS}/kept-violin.wav",
-                "removed_wav": f"{ARTIFACTS}/removed-violin.wav",
-            },
-            "concepts": [
-                {
-                    "layer": "features.conv5",
-                    "channel": 17,
-                    "remainder": False,
-                    "relevance": 0.31,
-                    "share": 0.22,
-                    "map": {
-                        "png": f"{ARTIFACTS}/concept-017-violin.png",
-                        "npz": f"{ARTIFACTS}/concept-017-violin.npz",
-                    },
-                },
-                {
-                    "layer": "features.conv5",
-                    "channel": None,
-                    "remainder": True,
-                    "relevance": 1.1,
-                    "share": 0.78,
-                    "map": {
-                        "png": f"{ARTIFACTS}/remainder-violin.png",
-                        "npz": f"{ARTIFACTS}/remainder-violin.npz",
-                    },
-                },
-            ],
-            "quality": {
-                "conservation": {"logit": 1.41, "relevance": 1.1, "gap": 0.22, "concept_error": 0.0},
-                "probability_kept": 0.93,
-                "probability_removed": 0.31,
-            },
-        }
-    ],
-}
-
 JOB_SUCCEEDED: dict[str, Any] = {**JOB_SUMMARY, "result": EXPLAIN_RESULT}
+
+_STEMS: dict[str, Any] = {
+    "input": None,
+    "stems": [
+        {"instrument": name, "recording": {**_COMMON["input"], "filename": f"{name.lower()}.wav"}}
+        for name in ("Violin", "Trumpet")
+    ],
+}
+CHECK_QUEUED: dict[str, Any] = {**JOB_QUEUED, **_STEMS, "kind": "check"}
+CHECK_SUCCEEDED: dict[str, Any] = {**JOB_SUCCEEDED, **_STEMS, "kind": "check", "result": CHECK_RESULT}
 
 JOB_CANCELLED: dict[str, Any] = {
     **JOB_QUEUED,
@@ -138,9 +93,18 @@ MODEL_LIST: dict[str, Any] = {
             "task": "instruments",
             "instruments": ["Violin", "Trumpet"],
             "thresholds": {"Violin": 0.5, "Trumpet": 0.45},
+            "layers": ["features.conv4", "features.conv5"],
             "card": {"id": "default", "task": "instruments", "network": "default"},
         }
-    ]
+    ],
+    "methods": [
+        {
+            "name": "alpha2-beta1",
+            "description": "what excites counts twice, less what inhibits",
+            "default": True,
+        },
+        {"name": "epsilon", "description": "LRP-epsilon everywhere", "default": False},
+    ],
 }
 
 INSTRUMENT_LIST: dict[str, Any] = {
@@ -194,6 +158,33 @@ UNKNOWN_INSTRUMENT = problem(
     "Model 'default' does not know 'Kazoo'.",
     unknown=["Kazoo"],
     available=["Violin", "Trumpet"],
+)
+UNKNOWN_METHOD = problem(
+    "unknown-method",
+    "Unknown method",
+    422,
+    "Unknown method 'guess'; there are alpha2-beta1, epsilon.",
+    unknown="guess",
+    available=["alpha2-beta1", "epsilon"],
+)
+UNKNOWN_LAYER = problem(
+    "unknown-layer",
+    "Unknown layer",
+    422,
+    "Model 'default' has no layer 'head' to split into concepts.",
+    unknown="head",
+    available=["features.conv4", "features.conv5"],
+)
+_DIFFERENT = (
+    "Stem 2 ('trumpet.wav') has 192000 samples at 48000 Hz, but Stem 1 ('violin.wav') has 220500 samples at "
+    "44100 Hz: the stems of a mix are of one length and sample rate"
+)
+DIFFERENT_STEMS = problem(
+    "invalid-request",
+    "The request makes no sense",
+    422,
+    f"stem.1: {_DIFFERENT}.",
+    errors=[{"field": "stem.1", "message": _DIFFERENT}],
 )
 UNKNOWN_MODEL = problem(
     "unknown-model",

@@ -5,7 +5,8 @@ Conventions as in `service.examples`.
 
 from typing import Any
 
-from service.examples import ARTIFACTS, JOB_ID, JOB_QUEUED, SHA256, problem
+from service.examples import JOB_QUEUED, SHA256, problem
+from service.result_examples import ARTIFACTS, JOB_ID
 
 _ORDERED: dict[str, Any] = {
     **{name: value for name, value in JOB_QUEUED.items() if name not in ("error", "links", "result")},

@@ -10,11 +10,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ml.errors import FieldFault, InvalidRequestError, named, within
+from ml.errors import within
 from ml.synthesis.recipe import Recipe, require_both_parts, require_safe
 from ml.training.config import TrainingConfig
 from service.services import Services
-from service.submission import hand_over
+from service.submission import fault_of, hand_over
 from worker.errors import JobUnfinishedError, ModelExistsError, PlaceTakenError
 from worker.ids import is_job_id, new_job_id
 from worker.jobs import Job, JobKind, JobStatus
@@ -65,7 +65,7 @@ def order_dataset(services: Services, asked: DatasetRequest) -> Job:
         Saying what is wrong with the request or the service; no job is left behind then.
     """
     if asked.stems and not asked.audio:
-        raise _fault("stems", "Stems are kept beside the sound: they need audio")
+        raise fault_of("stems", "Stems are kept beside the sound: they need audio")
     with within("recipe"):
         require_safe(asked.recipe)
         require_both_parts(asked.recipe)
@@ -102,7 +102,7 @@ def _dataset_url(services: Services, dataset: str) -> str:
         return place_below(services.settings.dataset_places, dataset, field="dataset")
     job = services.store.get(dataset)
     if not isinstance(job.order, DatasetOrder):
-        raise _fault("dataset", f"Job {job.id} makes no data set")
+        raise fault_of("dataset", f"Job {job.id} makes no data set")
     if job.status is not JobStatus.SUCCEEDED:
         raise JobUnfinishedError(f"Job {job.id} is {job.status}; its data set is not finished.")
     return job.order.url
@@ -119,8 +119,3 @@ def _admit(services: Services, kind: JobKind, order: DatasetOrder | TrainingOrde
         raise
     hand_over(services, job)
     return job
-
-
-def _fault(field: str, message: str) -> InvalidRequestError:
-    fault = FieldFault(field, message)
-    return InvalidRequestError(f"{fault}.", extra=named([fault]))

@@ -4,11 +4,14 @@ Conventions: times are RFC 3339 in UTC, durations and positions in seconds, link
 Results may gain members; clients ignore those that they do not know.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, Field
 
+from ml.relevance.methods import DEFAULT_METHOD, METHODS
+from service.explain_schemas import ClassifyResult, ExplainResult
 from service.order_schemas import (
     DatasetOrderDocument,
     DatasetResult,
@@ -52,97 +55,11 @@ class InputDocument(BaseModel):
     channels: int | None = Field(description="null for MIDI.")
 
 
-class InstrumentScore(BaseModel):
-    """How sure the model is of an instrument: the highest probability over all windows."""
+class StemDocument(BaseModel):
+    """One of the recordings that a mix is made of."""
 
-    instrument: str
-    probability: float = Field(ge=0, le=1)
-    present: bool
-
-
-class WindowScores(BaseModel):
-    """The probabilities in one window of the recording."""
-
-    start_s: float
-    end_s: float
-    probabilities: dict[str, float]
-
-
-class ClassifyResult(Open):
-    """Which instruments play, most probable first, and when."""
-
-    instruments: list[InstrumentScore]
-    timeline: list[WindowScores]
-
-
-class ImageAndNumbers(Open):
-    """A picture, and the same as numbers."""
-
-    png: str
-    npz: str
-
-
-class EvidenceSounds(Open):
-    """The recording through a mask made from the map, and what the mask leaves, both as loud as it."""
-
-    kept_wav: str
-    removed_wav: str
-
-
-class ConservationDocument(Open):
-    """How much of the logit reached the input, on average over the windows."""
-
-    logit: float = Field(description="What relevance started from.")
-    relevance: float = Field(description="The sum of the map: what arrived.")
-    gap: float = Field(
-        description="1 - relevance / logit: the part of the logit that was absorbed on the way."
-    )
-    concept_error: float = Field(description="Deviation of concepts and remainder from the map, relative.")
-
-
-class QualityDocument(Open):
-    """How far to trust a map."""
-
-    conservation: ConservationDocument
-    probability_kept: float = Field(ge=0, le=1, description="The model's probability on `kept_wav`.")
-    probability_removed: float = Field(ge=0, le=1, description="The model's probability on `removed_wav`.")
-
-
-class ConceptDocument(Open):
-    """What one channel of the network contributes; the last entry states the remainder of all others."""
-
-    layer: str
-    channel: int | None = Field(description="null for the remainder.")
-    remainder: bool = Field(description="Whether this is all that the other entries leave.")
-    relevance: float = Field(description="Signed; positive speaks for the instrument.")
-    share: float = Field(description="Signed part of the relevance of all channels, each by its magnitude.")
-    map: ImageAndNumbers
-
-
-class InstrumentExplanation(Open):
-    """Why the model says that an instrument plays."""
-
-    instrument: str
-    probability: float = Field(ge=0, le=1)
-    map: ImageAndNumbers = Field(description="Signed relevance over frequency and time.")
-    evidence: EvidenceSounds
-    concepts: list[ConceptDocument]
-    quality: QualityDocument
-
-
-class SoundLink(Open):
-    """Where the sound that was analysed is found."""
-
-    wav: str
-
-
-class ExplainResult(ClassifyResult):
-    """The classification, and the evidence for each instrument."""
-
-    audio: SoundLink
-    spectrogram: ImageAndNumbers
-    engine: str = Field(description="What computed the maps: direct, or zennit.")
-    explanations: list[InstrumentExplanation]
+    instrument: str = Field(description="What plays in it.")
+    recording: InputDocument
 
 
 class LinksDocument(BaseModel):
@@ -163,7 +80,10 @@ class JobSummary(BaseModel):
     finished_at: datetime | None
     expires_at: datetime | None = Field(description="When the job and its files go; null until it has ended.")
     progress: ProgressDocument
-    input: InputDocument | None = Field(description="The recording; null for data sets and trainings.")
+    input: InputDocument | None = Field(
+        description="The recording; null for checks, data sets and trainings."
+    )
+    stems: list[StemDocument] | None = optional("Of a check: the recordings that the mix is made of.")
     model: ModelReference | None = Field(
         description="The model that is asked; null for data sets and trainings."
     )
@@ -193,6 +113,10 @@ class JobSummary(BaseModel):
                 "expires_at": job.expires_at,
                 "progress": ProgressDocument.of(job.progress, queue_position),
                 "input": job.input and vars(job.input),
+                "stems": [
+                    {"instrument": stem.instrument, "recording": vars(stem.recording)} for stem in job.stems
+                ]
+                or None,
                 "model": job.model and {"id": job.model.id, "sha256": job.model.sha256},
                 "order": job.order and vars(job.order),
                 "stopping": job.stopping,
@@ -235,6 +159,10 @@ class ModelDocument(BaseModel):
     task: str
     instruments: list[str]
     thresholds: dict[str, float] = Field(description="From which probability on each instrument is present.")
+    layers: list[str] = Field(
+        description="Whose channels may be the concepts of an explanation, in the order in which they run; "
+        "the last one is the default."
+    )
     card: dict[str, Any] = Field(
         description="All that the model's card says: training, data, metrics, licences."
     )
@@ -249,14 +177,33 @@ class ModelDocument(BaseModel):
             task=model.task,
             instruments=list(model.labels),
             thresholds=dict(model.thresholds),
+            layers=list(model.layers),
             card=dict(model.card),
         )
 
 
+class MethodDocument(BaseModel):
+    """A way to compute relevance."""
+
+    name: str
+    description: str
+    default: bool = Field(description="Whether requests that name no method get this one.")
+
+
 class ModelList(BaseModel):
-    """The models that can be asked for."""
+    """The models that can be asked for, and by which methods they can be explained."""
 
     models: list[ModelDocument]
+    methods: list[MethodDocument]
+
+    @classmethod
+    def of(cls, models: Iterable[PublishedModel], default_id: str) -> Self:
+        """The document of what is announced."""
+        methods = [
+            MethodDocument(name=name, description=method.description, default=name == DEFAULT_METHOD)
+            for name, method in METHODS.items()
+        ]
+        return cls(models=[ModelDocument.of(model, default_id) for model in models], methods=methods)
 
 
 class InstrumentDocument(BaseModel):

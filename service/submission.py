@@ -9,9 +9,11 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ml.errors import InvalidRequestError, RangeRequiredError
-from ml.media import MediaInfo, inspect_media
+from ml.errors import FieldFault, InvalidRequestError, RangeRequiredError, named
+from ml.media import MediaInfo, MidiScore, inspect_media, parse_midi
+from ml.relevance.methods import method_named
 from service.services import Services
+from worker.catalog import PublishedModel
 from worker.errors import QueueFullError
 from worker.ids import new_job_id
 from worker.jobs import QUEUE_OF, Job, JobKind
@@ -41,17 +43,18 @@ def submit(services: Services, submission: Submission) -> Job:
         Saying what is wrong with the recording, the parameters or the service; no job is left behind then.
     """
     settings, asked = services.settings, submission.parameters
-    if services.store.queue_depth(QUEUE_OF[submission.kind]) >= settings.max_queued_interactive:
-        raise QueueFullError(f"{settings.max_queued_interactive} jobs wait already; try again later.")
+    require_room(services, submission.kind)
     model = services.catalog.model(submission.model_id or settings.default_model)
-    model.require_instruments(asked.instruments or ())
+    check_way(model, asked)
     info = inspect_media(submission.data, settings.media_limits)
     if submission.kind is JobKind.EXPLAIN:
         check_range(info, asked)
+        if info.format == "midi":
+            check_notes(parse_midi(submission.data, settings.media_limits), asked)
     job = Job(
         id=new_job_id(),
         kind=submission.kind,
-        input=_input(submission, info),
+        input=described(submission.filename, submission.data, info),
         model=ModelRef(model.id, model.sha256, model.version),
         parameters=asked,
         created_at=datetime.now(UTC),
@@ -59,6 +62,13 @@ def submit(services: Services, submission: Submission) -> Job:
     services.store.admit(job, submission.data, max_queued=settings.max_queued_interactive)
     hand_over(services, job)
     return job
+
+
+def require_room(services: Services, kind: JobKind) -> None:
+    """Refuses at once what the queue would refuse in the end."""
+    most = services.settings.max_queued_interactive
+    if services.store.queue_depth(QUEUE_OF[kind]) >= most:
+        raise QueueFullError(f"{most} jobs wait already; try again later.")
 
 
 def hand_over(services: Services, job: Job) -> None:
@@ -70,12 +80,29 @@ def hand_over(services: Services, job: Job) -> None:
         raise
 
 
+def check_way(model: PublishedModel, asked: Parameters) -> None:
+    """Refuses instruments and layers that the model does not have, and methods that there are not."""
+    method_named(asked.method)
+    model.require_layer(asked.layer)
+    instruments = asked.instruments or ()
+    model.require_instruments(instruments if asked.contrast is None else (*instruments, asked.contrast))
+    if asked.contrast in instruments:
+        raise fault_of("contrast", f"{asked.contrast!r} cannot be held against itself")
+
+
+def check_notes(score: MidiScore, asked: Parameters) -> None:
+    """Refuses a part of a MIDI file in which nothing is played."""
+    start_s = asked.start_s or 0.0
+    end_s = score.duration_s if asked.duration_s is None else start_s + asked.duration_s
+    if not score.sounds_between(start_s, end_s):
+        raise fault_of("start_s", f"No note of the MIDI file sounds between {start_s:g} s and {end_s:g} s")
+
+
 def check_range(info: MediaInfo, asked: Parameters) -> None:
     """Refuses a part of a recording that it does not have, and a long recording of which no part is named."""
     if asked.start_s is not None and asked.start_s >= info.duration_s:
-        raise InvalidRequestError(
-            f"start_s {asked.start_s:g} is not before the recording's end at {info.duration_s:.3f} s.",
-            extra={"errors": [{"field": "start_s", "message": "Beyond the recording's end"}]},
+        raise fault_of(
+            "start_s", f"{asked.start_s:g} s is not before the recording's end at {info.duration_s:.3f} s"
         )
     is_whole = asked.start_s is None or asked.duration_s is None
     if is_whole and info.duration_s > LONGEST_EXPLAINED_S:
@@ -92,12 +119,19 @@ def display_name(filename: str | None) -> str:
     return _UNPRINTABLE.sub("", base)[:_LONGEST_NAME] or "upload"
 
 
-def _input(submission: Submission, info: MediaInfo) -> JobInput:
+def described(filename: str | None, data: bytes, info: MediaInfo) -> JobInput:
+    """A recording as its job tells of it."""
     return JobInput(
-        filename=display_name(submission.filename),
-        sha256=hashlib.sha256(submission.data).hexdigest(),
+        filename=display_name(filename),
+        sha256=hashlib.sha256(data).hexdigest(),
         format=info.format,
         duration_s=info.duration_s,
         sample_rate_hz=info.sample_rate_hz,
         channels=info.channels,
     )
+
+
+def fault_of(field: str, message: str) -> InvalidRequestError:
+    """The error that names one field and what is wrong with it."""
+    fault = FieldFault(field, message)
+    return InvalidRequestError(f"{fault}.", extra=named([fault]))

@@ -1,24 +1,20 @@
-"""Taking a recording in: the forms' fields, and the bounds that hold while a body is still being read.
+"""Taking recordings in: the bounds that hold while a body is still being read.
 
 Conventions: a body is refused by its head where that is enough (not a form, too long), else as soon as it
-has exceeded the bound; it never gathers unbounded. Fields that do not exist, or are given twice where one
-value is meant, are refused, so that a misspelt name does not silently do nothing.
+has exceeded the bound; it never gathers unbounded. The forms' fields are in `service.forms`.
 """
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Any
 
-from fastapi import Request, UploadFile
+from fastapi import Request
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from ml.errors import InvalidRequestError
 from ml.media import TooManyBytesError, UnsupportedMediaError
-from worker.questions import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS
 
 # What a form may hold besides the recording: boundaries, part headers and all other fields.
 FORM_OVERHEAD_BYTES = 256 * 1024
@@ -27,78 +23,8 @@ FORM_OVERHEAD_BYTES = 256 * 1024
 DRAIN_S = 1.0
 
 
-class FormLimits(TypedDict, total=False):
-    """Bounds of the parts of a form."""
-
-    max_files: int
-    max_fields: int
-    max_part_size: int
-
-
-FORM_LIMITS: FormLimits = {"max_files": 1, "max_fields": 200, "max_part_size": 4096}
-
-_REPEATABLE = frozenset({"instruments"})
-
-Seconds = Annotated[float, Field(allow_inf_nan=False)]
-
-
-class ClassifyForm(BaseModel):
-    """The fields of `POST /classify`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    file: UploadFile = Field(description="WAV (PCM or float), FLAC, OGG, MP3, AIFF, or a Standard MIDI File.")
-    model: Annotated[str | None, Field(max_length=200)] = Field(
-        None, description="A model of `GET /models`; by default the default model.", examples=["default"]
-    )
-    threshold: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
-        None,
-        description="From which probability on an instrument is present; by default the model's own.",
-        examples=[0.5],
-    )
-
-
-class ExplainForm(ClassifyForm):
-    """The fields of `POST /explain`."""
-
-    instruments: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=200)]] | None, Field(max_length=128)
-    ] = Field(
-        None,
-        description="What to explain, found or not; repeatable. By default every instrument found.",
-        examples=[["Violin"]],
-    )
-    concepts: Annotated[int, Field(ge=0, le=MAX_CONCEPTS)] = Field(
-        DEFAULT_CONCEPTS, description="How many concepts per instrument.", examples=[DEFAULT_CONCEPTS]
-    )
-    start_s: Annotated[Seconds | None, Field(ge=0)] = Field(
-        None,
-        description=f"Where to begin; needed, with `duration_s`, beyond {LONGEST_EXPLAINED_S:g} s.",
-        examples=[0.0],
-    )
-    duration_s: Annotated[Seconds | None, Field(gt=0, le=LONGEST_EXPLAINED_S)] = Field(
-        None, description="How much to explain.", examples=[5.0]
-    )
-    engine: Literal["direct", "zennit"] | None = Field(
-        None,
-        description="What computes the maps: our own engine, or zennit-crp, slower, with the same numbers. "
-        "By default the direct one where it covers the model's network.",
-        examples=["direct"],
-    )
-
-
-async def refuse_repeated_fields(request: Request) -> None:
-    """A dependency: refuses a field that is given twice where one value is meant."""
-    names = [name for name, _ in (await request.form()).multi_items()]
-    repeated = sorted({name for name in names if names.count(name) > 1} - _REPEATABLE)
-    if repeated:
-        faults = [{"field": name, "message": "This field can be given once only"} for name in repeated]
-        sentence = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
-        raise InvalidRequestError(f"{sentence}.", extra={"errors": faults})
-
-
 class UploadRoute(APIRoute):
-    """A route whose body is a form with a recording, bounded by `max_upload_bytes`."""
+    """A route whose body is a form with recordings, in all no larger than `max_upload_bytes`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of the route, behind the bounds."""
@@ -152,7 +78,7 @@ def _require_form(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "multipart/form-data":
         raise UnsupportedMediaError(
-            f"The body has to be multipart/form-data with a part named 'file', not {media_type[:60]!r}."
+            f"The body has to be multipart/form-data, a part for each field, not {media_type[:60]!r}."
         )
 
 

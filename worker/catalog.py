@@ -15,7 +15,7 @@ from typing import cast
 from pydantic import TypeAdapter
 from redis import Redis
 
-from ml.errors import UnknownInstrumentError, UnknownModelError
+from ml.errors import UnknownInstrumentError, UnknownLayerError, UnknownModelError
 from worker import keys
 from worker.errors import NoWorkerError
 
@@ -28,7 +28,8 @@ class PublishedModel:
     """A model that can be asked for; `card` is all that its folder says of it.
 
     `url` is that of the store in which a published model lies, `version` names what lies there, card and
-    weights; None and empty for one that workers bring along.
+    weights; None and empty for one that workers bring along. `layers` are those that can be split into
+    concepts, the default last; none where that is not known, for only who computes knows networks.
     """
 
     id: str
@@ -39,6 +40,7 @@ class PublishedModel:
     card: Mapping[str, object]
     url: str | None = None
     version: str = ""
+    layers: tuple[str, ...] = ()
 
     def require_instruments(self, instruments: Sequence[str]) -> None:
         """Raises `UnknownInstrumentError` naming those that the model does not know."""
@@ -47,6 +49,14 @@ class PublishedModel:
             raise UnknownInstrumentError(
                 f"Model {self.id!r} does not know {', '.join(repr(name[:100]) for name in unknown)}.",
                 extra={"unknown": unknown, "available": list(self.labels)},
+            )
+
+    def require_layer(self, layer: str | None) -> None:
+        """Raises `UnknownLayerError` for one whose channels cannot be concepts."""
+        if layer is not None and self.layers and layer not in self.layers:
+            raise UnknownLayerError(
+                f"Model {self.id!r} has no layer {layer[:100]!r} to split into concepts.",
+                extra={"unknown": layer, "available": list(self.layers)},
             )
 
 

@@ -10,10 +10,11 @@ processes that compute.
 import logging
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml.checkpoint import CARD_NAME, read_card
+from ml.checkpoint import CARD_NAME, ModelCard, read_card
 from ml.errors import TimbrescopeError, UnknownModelError
 from worker.catalog import Catalog, PublishedModel, model_from_card
 from worker.errors import ModelGoneError
@@ -41,6 +42,17 @@ def announcements(settings: WorkerSettings) -> tuple[PublishedModel, ...]:
     if settings.default_model not in folders:
         raise _unknown(settings.default_model, settings.models_dir, folders)
     return tuple(model_from_card(read_card(folder).model_dump(mode="json")) for folder in folders.values())
+
+
+def with_layers(model: PublishedModel) -> PublishedModel:
+    """The announcement with the layers that can be split into concepts. Imports torch, loads no weights."""
+    from ml.melspec import MelConfig
+    from ml.networks.registry import build_network
+    from ml.relevance.trace import convolutions_of
+
+    card = ModelCard.model_validate(model.card)
+    network = build_network(card.network, len(card.labels), MelConfig.from_dict(card.mel).n_mels)
+    return replace(model, layers=convolutions_of(network))
 
 
 def installed_models(models_dir: Path) -> dict[str, Path]:
@@ -94,7 +106,8 @@ class ModelHost:
         try:
             for found in published_models(open_storage(place)):
                 fields = found.card.model_dump(mode="json")
-                self._catalog.remember(model_from_card(fields, url=place, version=found.version))
+                made = model_from_card(fields, url=place, version=found.version)
+                self._catalog.remember(with_layers(made))
         except TimbrescopeError as error:
             log.warning("cannot look for published models", extra={"error": str(error)})
 

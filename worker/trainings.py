@@ -21,6 +21,7 @@ from ml.training.state import EpochRecord
 from worker.attempt import Attempt, Finished, Outcome, Unfinished
 from worker.catalog import Catalog, model_from_card
 from worker.errors import InternalError
+from worker.host import with_layers
 from worker.jobs import Job, artifact_path
 from worker.orders import TrainingOrder
 from worker.places import place_below
@@ -130,7 +131,7 @@ def _publish(job: Job, attempt: Attempt, folder: Storage, store: Storage, here: 
     made = publish(folder, store)
     card, fields = made.card, made.card.model_dump(mode="json")
     place = here.settings.models_place
-    Catalog(here.redis).publish(model_from_card(fields, url=place, version=made.version))
+    Catalog(here.redis).publish(with_layers(model_from_card(fields, url=place, version=made.version)))
     log.info("published a model", extra={"job": job.id, "model": card.id, "sha256": card.sha256})
 
     def clean_up() -> None:

@@ -14,7 +14,7 @@ from worker.artifacts import ArtifactStore
 from worker.attempt import Delivery, Work, attempt_job
 from worker.catalog import Catalog
 from worker.connection import connect
-from worker.host import ModelHost, announcements
+from worker.host import ModelHost, announcements, with_layers
 from worker.leases import Leases
 from worker.presence import Presence, process_name
 from worker.queue import JobQueue
@@ -79,7 +79,7 @@ def workplace() -> Workplace:
         redis=redis,
         host=ModelHost(settings, Catalog(redis)),
         queue=JobQueue(settings),
-        presence=Presence(catalog, process_name(), announcements(settings)),
+        presence=Presence(catalog, process_name(), [with_layers(model) for model in announcements(settings)]),
         reaper=Reaper(beside, job_store(beside, settings), JobQueue(settings)),
     )
 

@@ -43,6 +43,19 @@ class MidiScore:
     duration_s: float
     n_notes: int
 
+    def sounds_between(self, start_s: float, end_s: float) -> bool:
+        """Whether a note is held within the range; what rings on after its release does not count."""
+        held: dict[tuple[int, int], float] = {}
+        for event in self.events:
+            if event.time_s > start_s and held:
+                return True  # since before the range
+            if event.time_s >= end_s:
+                return False
+            if event.time_s >= start_s and event.message[0] & 0xF0 == NOTE_ON:
+                return True
+            _follow(held, event.message, event.time_s)
+        return False
+
 
 def parse_midi(data: bytes, limits: MediaLimits = DEFAULT_LIMITS) -> MidiScore:
     """Read a Standard MIDI File of type 0 or 1.

@@ -1,4 +1,6 @@
-"""`POST /classify` and `POST /explain`: a recording in, a job out; with `Prefer: wait` the finished job."""
+"""`POST /classify`, `POST /explain` and `POST /explain/check`: sound in, a job out; with `Prefer: wait` the
+finished job.
+"""
 
 import logging
 from typing import Annotated
@@ -9,11 +11,20 @@ from starlette.responses import Response
 
 from service import examples
 from service.answers import Prefer, job_answer, job_answers
-from service.documentation import Responses, problems
+from service.checks import CheckSubmission, StemUpload, submit_check
+from service.documentation import problems
+from service.forms import (
+    CHECK_LIMITS,
+    FORM_LIMITS,
+    CheckForm,
+    ClassifyForm,
+    ExplainForm,
+    refuse_repeated_fields,
+)
 from service.schemas import JobDocument
 from service.services import Provided, Services
 from service.submission import Submission, submit
-from service.uploads import FORM_LIMITS, ClassifyForm, ExplainForm, UploadRoute, refuse_repeated_fields
+from service.uploads import UploadRoute
 from worker.jobs import JobKind
 from worker.questions import Parameters
 
@@ -21,25 +32,27 @@ log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["analysis"], route_class=UploadRoute, dependencies=[Depends(refuse_repeated_fields)])
 
-_RESPONSES: Responses = {
-    **job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED),
-    **problems(
-        bad_body=examples.BAD_BODY,
-        too_long=examples.TOO_LONG,
-        unknown_format=examples.UNKNOWN_FORMAT,
-        unknown_model=examples.UNKNOWN_MODEL,
-        unknown_instrument=examples.UNKNOWN_INSTRUMENT,
-        store_unavailable=examples.STORE_UNAVAILABLE,
-        no_worker=examples.NOT_READY,
-    ),
+_PROBLEMS = {
+    "bad_body": examples.BAD_BODY,
+    "too_long": examples.TOO_LONG,
+    "unknown_format": examples.UNKNOWN_FORMAT,
+    "unknown_model": examples.UNKNOWN_MODEL,
+    "store_unavailable": examples.STORE_UNAVAILABLE,
+    "no_worker": examples.NOT_READY,
 }
+_WAY_PROBLEMS = {
+    "unknown_instrument": examples.UNKNOWN_INSTRUMENT,
+    "unknown_method": examples.UNKNOWN_METHOD,
+    "unknown_layer": examples.UNKNOWN_LAYER,
+}
+_JOBS = job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED)
 
 
 @router.post(
     "/classify",
     status_code=202,
     response_model=JobDocument,
-    responses=_RESPONSES,
+    responses={**_JOBS, **problems(**_PROBLEMS)},
     form_limits=FORM_LIMITS,
     summary="Say which instruments play",
 )
@@ -58,7 +71,7 @@ async def classify(
     "/explain",
     status_code=202,
     response_model=JobDocument,
-    responses=_RESPONSES,
+    responses={**_JOBS, **problems(**_PROBLEMS, **_WAY_PROBLEMS)},
     form_limits=FORM_LIMITS,
     summary="Say which instruments play, and show why",
 )
@@ -71,7 +84,7 @@ async def explain(
     and time.
 
     With nothing found, the list of explanations is empty. A recording longer than a minute needs
-    `start_s` and `duration_s`.
+    `start_s` and `duration_s`. The stems of a MIDI file are known, so its maps are scored against the truth.
     """
     parameters = Parameters(
         threshold=form.threshold,
@@ -80,8 +93,46 @@ async def explain(
         start_s=form.start_s,
         duration_s=form.duration_s,
         engine=form.engine,
+        method=form.method,
+        layer=form.layer,
+        contrast=form.contrast,
     )
     return await _analyse(services, JobKind.EXPLAIN, form, parameters, prefer)
+
+
+@router.post(
+    "/explain/check",
+    status_code=202,
+    response_model=JobDocument,
+    responses={
+        **job_answers(ended=examples.CHECK_SUCCEEDED, queued=examples.CHECK_QUEUED),
+        **problems(**_PROBLEMS, **_WAY_PROBLEMS, different_stems=examples.DIFFERENT_STEMS),
+    },
+    form_limits=CHECK_LIMITS,
+    summary="Score maps against the stems of a mix",
+)
+async def check(
+    form: Annotated[CheckForm, Form(media_type="multipart/form-data")],
+    services: Provided,
+    prefer: Prefer = None,
+) -> Response:
+    """Takes the stems of a mix, each with its instrument, explains their sum, and says how true the maps are.
+
+    Every instrument that has a stem is explained, found or not. The `quality` of its map says how much of it
+    lies where the stem does, and how that agrees with what the stem does to the decision.
+    """
+    submission = CheckSubmission(
+        stems=tuple([StemUpload(stem.filename, await stem.read()) for stem in form.stem]),
+        instruments=tuple(form.instrument),
+        model_id=form.model,
+        parameters=Parameters(
+            n_concepts=form.concepts, engine=form.engine, method=form.method, layer=form.layer
+        ),
+    )
+    job = await run_in_threadpool(submit_check, services, submission)
+    size = sum(len(stem.data) for stem in submission.stems)
+    log.info("accepted", extra={"job": job.id, "kind": job.kind, "size": size})
+    return await job_answer(services, job, prefer)
 
 
 async def _analyse(

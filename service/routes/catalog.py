@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from service import examples
 from service.documentation import answer, problems
-from service.schemas import InstrumentDocument, InstrumentList, ModelDocument, ModelList
+from service.schemas import InstrumentDocument, InstrumentList, ModelList
 from service.services import Provided
 
 router = APIRouter(tags=["models"])
@@ -19,12 +19,11 @@ router = APIRouter(tags=["models"])
         200: answer("The models", ModelList, examples.MODEL_LIST),
         **problems(no_worker=examples.NOT_READY, store_unavailable=examples.STORE_UNAVAILABLE),
     },
-    summary="List the models",
+    summary="List the models and the methods",
 )
 def list_models(services: Provided) -> ModelList:
-    """The models that the workers serve, each with its whole card."""
-    default_id = services.settings.default_model
-    return ModelList(models=[ModelDocument.of(model, default_id) for model in services.catalog.models()])
+    """The models that the workers serve, each with its whole card, and the methods that explain them."""
+    return ModelList.of(services.catalog.models(), services.settings.default_model)
 
 
 @router.get(

@@ -15,6 +15,7 @@ from service import examples, order_examples, sse
 from service.access import Asking, Caller
 from service.documentation import answer, problems, raw_answer
 from service.etag import matches, strong_etag
+from service.result_examples import JOB_ID
 from service.schemas import JobDocument, JobList, JobSummary
 from service.services import Provided, Services
 from worker.errors import IllegalTransitionError
@@ -25,7 +26,7 @@ LARGEST_PAGE = 100
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
-JobId = Annotated[str, Path(description="The job's id.", examples=[examples.JOB_ID])]
+JobId = Annotated[str, Path(description="The job's id.", examples=[JOB_ID])]
 
 _GONE = problems(
     unknown_job=examples.UNKNOWN_JOB,

@@ -39,9 +39,9 @@ from ml.synthesis.render import MissingFluidSynthError
 from ml.synthesis.soundfonts import MissingSoundFontError
 from ml.training.state import ModelConflictError
 from service.app import create_app
+from service.forms import ExplainForm
 from service.orders import DatasetRequest, TrainingRequest
 from service.settings import ServiceSettings
-from service.uploads import ExplainForm
 from tests.readme import COMMAND_LANGUAGES, ROOT, Block, blocks, readme
 from timbrescope.cli import app
 from worker.problems import problem_of

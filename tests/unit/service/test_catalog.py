@@ -2,6 +2,7 @@
 
 import httpx
 
+from ml.relevance.methods import DEFAULT_METHOD, METHODS
 from tests.unit.service.conftest import CARD
 from tests.unit.service.requests_made import assert_problem
 
@@ -16,9 +17,14 @@ def test_models(api: httpx.Client) -> None:
                 "task": "instruments",
                 "instruments": ["Violin", "Trumpet"],
                 "thresholds": {"Violin": 0.5, "Trumpet": 0.4},
+                "layers": ["features.conv1", "features.conv2"],
                 "card": CARD,
             }
-        ]
+        ],
+        "methods": [
+            {"name": name, "description": method.description, "default": name == DEFAULT_METHOD}
+            for name, method in METHODS.items()
+        ],
     }
 
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from service import examples, order_examples, schemas
+from ml.relevance.methods import METHODS
+from service import examples, explain_schemas, order_examples, result_examples, schemas
 from service.openapi import document_text, main
 from service.orders import DatasetRequest, TrainingRequest
 from worker.problems import MEDIA_TYPE
@@ -50,6 +51,7 @@ def test_every_call_of_the_contract_is_there() -> None:
         "POST /classify",
         "POST /datasets",
         "POST /explain",
+        "POST /explain/check",
         "POST /trainings",
     }
 
@@ -100,11 +102,31 @@ def test_form_fields_are_described() -> None:
         "start_s",
         "duration_s",
         "engine",
+        "method",
+        "layer",
+        "contrast",
     }
     assert form["required"] == ["file"]
     assert all(field["description"] for field in form["properties"].values())
     assert "null" not in json.dumps(form)
     assert form["properties"]["threshold"]["maximum"] == 1
+    assert all(name in form["properties"]["method"]["description"] for name in METHODS)
+
+
+def test_the_fields_of_a_check_are_described() -> None:
+    form = DOCUMENT["components"]["schemas"]["CheckForm"]
+    assert set(form["properties"]) == {
+        "stem",
+        "instrument",
+        "model",
+        "concepts",
+        "method",
+        "layer",
+        "engine",
+    }
+    assert form["required"] == ["stem", "instrument"]
+    assert all(field["description"] for field in form["properties"].values())
+    assert "null" not in json.dumps(form)
 
 
 def test_orders_are_described_with_every_field() -> None:
@@ -144,8 +166,11 @@ def test_examples_of_orders_are_taken() -> None:
         (schemas.JobDocument, order_examples.TRAINING_QUEUED),
         (schemas.JobDocument, order_examples.TRAINING_SUCCEEDED),
         (schemas.JobList, examples.JOB_LIST),
-        (schemas.ClassifyResult, examples.CLASSIFY_RESULT),
-        (schemas.ExplainResult, examples.EXPLAIN_RESULT),
+        (schemas.JobDocument, examples.CHECK_QUEUED),
+        (schemas.JobDocument, examples.CHECK_SUCCEEDED),
+        (explain_schemas.ClassifyResult, result_examples.CLASSIFY_RESULT),
+        (explain_schemas.ExplainResult, result_examples.EXPLAIN_RESULT),
+        (explain_schemas.ExplainResult, result_examples.CHECK_RESULT),
         (schemas.ModelList, examples.MODEL_LIST),
         (schemas.InstrumentList, examples.INSTRUMENT_LIST),
     ],

@@ -7,10 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
+from ml.relevance.methods import METHODS
 from service.submission import display_name
-from tests.unit.service.conftest import StartApi
+from tests.unit.ml.media.files import midi
+from tests.unit.service.conftest import CARD, StartApi
 from tests.unit.service.requests_made import assert_problem, post, wav
-from worker.catalog import Catalog
+from worker.catalog import Catalog, model_from_card
 from worker.questions import Parameters
 from worker.store import JobStore
 
@@ -48,9 +50,15 @@ def test_parameters_reach_the_job(api: httpx.Client, store: JobStore) -> None:
         "concepts": "7",
         "start_s": "0.5",
         "duration_s": "0.25",
+        "engine": "zennit",
+        "method": "epsilon",
+        "layer": "features.conv1",
     }
     job = store.get(post(api, fields=fields).json()["id"])
-    assert job.parameters == Parameters(0.25, ("Trumpet", "Violin"), 7, 0.5, 0.25)
+    way = ("zennit", "epsilon", "features.conv1")
+    assert job.parameters == Parameters(0.25, ("Trumpet", "Violin"), 7, 0.5, 0.25, *way)
+    job = store.get(post(api, fields={"instruments": "Violin", "contrast": "Trumpet"}).json()["id"])
+    assert job.parameters == Parameters(instruments=("Violin",), contrast="Trumpet")
 
 
 BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
@@ -70,6 +78,8 @@ BAD_FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "twice": ({"threshold": ["0.5", "0.6"]}, "threshold"),
     "long name": ({"instruments": "x" * 201}, "instruments.0"),
     "many names": ({"instruments": ["Violin"] * 129}, "instruments"),
+    "against itself": ({"instruments": ["Trumpet", "Violin"], "contrast": "Violin"}, "contrast"),
+    "two contrasts": ({"contrast": ["Trumpet", "Violin"]}, "contrast"),
 }
 
 
@@ -81,7 +91,9 @@ def test_a_bad_field_is_named(api: httpx.Client, fields: dict[str, Any], named: 
     assert api.get("/jobs").json()["jobs"] == []
 
 
-@pytest.mark.parametrize("field", ["instruments", "concepts", "start_s", "duration_s"])
+@pytest.mark.parametrize(
+    "field", ["instruments", "concepts", "start_s", "duration_s", "method", "layer", "contrast", "stem"]
+)
 def test_classify_has_fewer_fields(api: httpx.Client, field: str) -> None:
     problem = assert_problem(post(api, "/classify", fields={field: "1"}), 422, "invalid-request")
     assert problem["errors"] == [{"field": field, "message": "There is no such field"}]
@@ -95,6 +107,34 @@ def test_unknown_names_are_answered_with_the_known_ones(api: httpx.Client) -> No
     assert problem["available"] == ["Violin", "Trumpet"]
     problem = assert_problem(post(api, fields={"model": "best"}), 422, "unknown-model")
     assert problem["available"] == ["default"]
+    problem = assert_problem(post(api, fields={"contrast": "Kazoo"}), 422, "unknown-instrument")
+    assert (problem["unknown"], problem["available"]) == (["Kazoo"], ["Violin", "Trumpet"])
+    problem = assert_problem(post(api, fields={"method": "guess"}), 422, "unknown-method")
+    assert (problem["unknown"], problem["available"]) == ("guess", list(METHODS))
+    problem = assert_problem(post(api, fields={"layer": "head"}), 422, "unknown-layer")
+    assert (problem["unknown"], problem["available"]) == ("head", ["features.conv1", "features.conv2"])
+
+
+def test_layers_that_are_not_known_yet_are_the_workers_to_judge(api: httpx.Client, models: Catalog) -> None:
+    models.announce("worker", [model_from_card(CARD)])
+    assert post(api, fields={"layer": "head"}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("start_s", "duration_s", "status"),
+    [("0.6", "0.3", 422), ("0.6", "0.5", 202), ("0.2", "0.1", 202), ("0", "0.5", 202)],
+)
+def test_a_range_of_a_midi_file_needs_notes(
+    api: httpx.Client, start_s: str, duration_s: str, status: int
+) -> None:
+    half_a_second = b"\x90\x3c\x40\x83\x60\x80\x3c\x40"
+    data = midi(b"\x00" + half_a_second + b"\x83\x60" + half_a_second)  # with a pause as long between them
+    answer = post(api, data=data, fields={"start_s": start_s, "duration_s": duration_s})
+    assert answer.status_code == status
+    if status == 422:
+        problem = assert_problem(answer, 422, "invalid-request")
+        assert "No note of the MIDI file sounds between 0.6 s and 0.9 s" in problem["detail"]
+        assert problem["errors"][0]["field"] == "start_s"
 
 
 @pytest.mark.parametrize("fields", [{}, {"start_s": "3"}, {"duration_s": "5"}])

@@ -1,11 +1,12 @@
 """The models that workers announce."""
 
 import time
+from dataclasses import replace
 
 import pytest
 from redis import Redis
 
-from ml.errors import UnknownInstrumentError, UnknownModelError
+from ml.errors import UnknownInstrumentError, UnknownLayerError, UnknownModelError
 from worker import keys, presence
 from worker.catalog import Catalog, PublishedModel, model_from_card
 from worker.errors import NoWorkerError
@@ -100,4 +101,7 @@ def test_unknown_names_are_answered_with_the_known_ones(catalog: Catalog) -> Non
     assert unknown_model.value.extra == {"unknown": "best", "available": ["default"]}
     with pytest.raises(UnknownInstrumentError) as unknown_instrument:
         catalog.model("default").require_instruments(["Violin", "Kazoo"])
+    with pytest.raises(UnknownLayerError) as unknown_layer:
+        replace(model("default"), layers=("conv1", "conv2")).require_layer("conv3")
+    assert unknown_layer.value.extra == {"unknown": "conv3", "available": ["conv1", "conv2"]}
     assert unknown_instrument.value.extra == {"unknown": ["Kazoo"], "available": ["Violin", "Trumpet"]}

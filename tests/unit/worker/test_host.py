@@ -18,9 +18,10 @@ from ml.checkpoint import (
 from ml.dataset.storage import open_storage
 from ml.errors import UnknownModelError
 from ml.model_store import publish
+from ml.relevance.engine import concept_layers
 from worker.catalog import Catalog, model_from_card
 from worker.errors import ModelGoneError
-from worker.host import ModelHost, announcements, installed_models
+from worker.host import ModelHost, announcements, installed_models, with_layers
 from worker.questions import ModelRef
 from worker.settings import WorkerSettings
 
@@ -29,6 +30,12 @@ def test_the_shipped_models_are_announced() -> None:
     models = {model.id: model for model in announcements(WorkerSettings())}
     assert "Violin" in models["default"].labels
     assert set(models["default"].thresholds) == set(models["default"].labels)
+
+
+def test_layers_are_those_of_the_loaded_model(host: ModelHost) -> None:
+    announced = {model.id: with_layers(model) for model in announcements(WorkerSettings())}
+    assert announced["default"].layers == concept_layers(host.default)
+    assert announced["default"].layers[-1] == host.default.concept_layer
 
 
 def test_a_worker_without_the_default_model_does_not_start(tmp_path: Path) -> None:
@@ -159,6 +166,7 @@ def test_a_new_redis_learns_of_published_models(
     catalog.announce("worker", announcements(settings))
     found = catalog.model("winds")
     assert ModelRef(found.id, found.sha256, found.version) == ref
+    assert found.layers == concept_layers(host.default)
     assert {model.id for model in catalog.models()} >= {"default", "winds"}
 
 

@@ -53,6 +53,25 @@ def test_notes_in_seconds() -> None:
     assert inspect_media(midi(MELODY)) == MediaInfo("midi", 1.0, None, None)
 
 
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "sounds"),
+    [
+        (0.0, 0.1, True),
+        (0.2, 0.3, True),  # within a note
+        (0.4, 0.7, True),  # across two
+        (0.5, 0.6, True),  # from where one begins
+        (0.5, 2.5, True),
+        (1.0, 1.5, False),  # the pause, from where the last note ends
+        (1.2, 1.3, False),
+        (1.2, 1.6, True),
+        (2.0, 9.0, False),
+    ],
+)
+def test_whether_anything_sounds_in_a_range(start_s: float, end_s: float, sounds: bool) -> None:
+    after_a_pause = b"\x83\x60\x90\x43\x40\x83\x60\x80\x43\x40"  # half a second later, for half a second
+    assert parse_midi(midi(MELODY + after_a_pause)).sounds_between(start_s, end_s) is sounds
+
+
 def test_the_tempo_may_change_within_a_note() -> None:
     slower = b"\x81\x70\xff\x51\x03\x0f\x42\x40"  # after 240 ticks: one quarter note per second
     data = midi(b"\x00\x90\x3c\x40" + slower + b"\x81\x70\x80\x3c\x40")

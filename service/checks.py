@@ -1,0 +1,133 @@
+"""From a checked form with the stems of a mix to a queued job.
+
+Conventions: as in `service.submission`. The mix is the sum of the stems, so they have to go together: one
+length, one sample rate. Both are compared as the files' headers state them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ml.errors import TimbrescopeError
+from ml.media import MediaInfo, MediaLimits, TooManyBytesError, UnsupportedFormatError, inspect_media
+from service.services import Services
+from service.submission import check_way, described, display_name, fault_of, hand_over, require_room
+from worker.ids import new_job_id
+from worker.jobs import Job, JobKind
+from worker.questions import LONGEST_EXPLAINED_S, MAX_STEMS, ModelRef, Parameters, StemInput
+
+
+@dataclass(frozen=True)
+class StemUpload:
+    """A stem as a client sends it."""
+
+    filename: str | None
+    data: bytes
+
+
+@dataclass(frozen=True)
+class CheckSubmission:
+    """What a client asks for; the instruments are in the order of the stems."""
+
+    stems: tuple[StemUpload, ...]
+    instruments: tuple[str, ...]
+    model_id: str | None
+    parameters: Parameters
+
+
+def submit_check(services: Services, submission: CheckSubmission) -> Job:
+    """Checks the request and hands it to the workers.
+
+    Raises
+    ------
+    TimbrescopeError
+        Saying what is wrong with a stem, the parameters or the service; no job is left behind then.
+    """
+    settings = services.settings
+    require_room(services, JobKind.CHECK)
+    model = services.catalog.model(submission.model_id or settings.default_model)
+    check_way(model, submission.parameters)
+    _require_pairs(submission)
+    model.require_instruments(submission.instruments)
+    _require_size(submission.stems, settings.max_upload_bytes)
+    infos = [_inspected(at, stem, settings.media_limits) for at, stem in enumerate(submission.stems)]
+    _require_alike(submission.stems, infos)
+    pairs = zip(submission.instruments, submission.stems, infos, strict=True)
+    job = Job(
+        id=new_job_id(),
+        kind=JobKind.CHECK,
+        stems=tuple(
+            StemInput(instrument, described(stem.filename, stem.data, info))
+            for instrument, stem, info in pairs
+        ),
+        model=ModelRef(model.id, model.sha256, model.version),
+        parameters=submission.parameters,
+        created_at=datetime.now(UTC),
+    )
+    uploads = (stem.data for stem in submission.stems)
+    services.store.admit(job, *uploads, max_queued=settings.max_queued_interactive)
+    hand_over(services, job)
+    return job
+
+
+def _require_pairs(submission: CheckSubmission) -> None:
+    n_stems, n_instruments = len(submission.stems), len(submission.instruments)
+    if n_stems > MAX_STEMS:
+        raise fault_of("stem", f"There are {n_stems} stems; at most {MAX_STEMS} can be told apart")
+    if n_stems != n_instruments:
+        raise fault_of(
+            "instrument", f"There are {n_stems} stems and {n_instruments} instruments; each stem has one"
+        )
+
+
+def _require_size(stems: Sequence[StemUpload], max_bytes: int) -> None:
+    n_bytes = sum(len(stem.data) for stem in stems)
+    if n_bytes > max_bytes:
+        raise TooManyBytesError(
+            f"The stems have {n_bytes} bytes together; the limit is {max_bytes}.",
+            extra={"n_bytes": n_bytes, "max_bytes": max_bytes},
+        )
+
+
+def _inspected(at: int, stem: StemUpload, limits: MediaLimits) -> MediaInfo:
+    """What a stem is; what is wrong with it says which one it is."""
+    try:
+        info = inspect_media(stem.data, limits)
+        if info.format == "midi":
+            raise UnsupportedFormatError(
+                "A MIDI file holds notes and no samples: send each stem as audio, or the whole MIDI file to "
+                "/explain, which knows its stems."
+            )
+    except TimbrescopeError as error:
+        raise type(error)(f"{_name(at, stem)}: {error}", extra=error.extra) from error
+    if info.duration_s > LONGEST_EXPLAINED_S:
+        raise fault_of(
+            f"stem.{at}",
+            f"{_name(at, stem)} lasts {info.duration_s:.3f} s; {LONGEST_EXPLAINED_S:g} s are the most",
+        )
+    return info
+
+
+def _require_alike(stems: Sequence[StemUpload], infos: Sequence[MediaInfo]) -> None:
+    first = infos[0]
+    for at, info in enumerate(infos):
+        if _shape(info) != _shape(first):
+            raise fault_of(
+                f"stem.{at}",
+                f"{_name(at, stems[at])} has {_words(info)}, but {_name(0, stems[0])} has {_words(first)}: "
+                "the stems of a mix are of one length and sample rate",
+            )
+
+
+def _shape(info: MediaInfo) -> tuple[int, int]:
+    rate_hz = info.sample_rate_hz or 0
+    return rate_hz, round(info.duration_s * rate_hz)
+
+
+def _words(info: MediaInfo) -> str:
+    rate_hz, n_samples = _shape(info)
+    return f"{n_samples} samples at {rate_hz} Hz"
+
+
+def _name(at: int, stem: StemUpload) -> str:
+    return f"Stem {at + 1} ({display_name(stem.filename)!r})"

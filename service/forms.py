@@ -1,0 +1,122 @@
+"""The forms that recordings come in: their fields, each with its bounds.
+
+Conventions: fields that do not exist, or are given twice where one value is meant, are refused, so that a
+misspelt name does not silently do nothing. What depends on the model (its instruments, its layers) or on the
+recording is decided in `service.submission` and `service.checks`.
+"""
+
+from typing import Annotated, Literal, TypedDict
+
+from fastapi import Request, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml.errors import InvalidRequestError
+from ml.relevance.methods import DEFAULT_METHOD, METHODS
+from worker.questions import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS, MAX_STEMS
+
+
+class FormLimits(TypedDict, total=False):
+    """Bounds of the parts of a form."""
+
+    max_files: int
+    max_fields: int
+    max_part_size: int
+
+
+FORM_LIMITS: FormLimits = {"max_files": 1, "max_fields": 200, "max_part_size": 4096}
+# More stems than can be told apart are counted before they are refused; far more are not even read.
+CHECK_LIMITS: FormLimits = {**FORM_LIMITS, "max_files": 4 * MAX_STEMS}
+
+_REPEATABLE = frozenset({"instruments", "stem", "instrument"})
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Seconds = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _AskedModel(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    model: Annotated[str | None, Field(max_length=200)] = Field(
+        None, description="A model of `GET /models`; by default the default model.", examples=["default"]
+    )
+
+
+class _AskedWay(_AskedModel):
+    concepts: Annotated[int, Field(ge=0, le=MAX_CONCEPTS)] = Field(
+        DEFAULT_CONCEPTS, description="How many concepts per instrument.", examples=[DEFAULT_CONCEPTS]
+    )
+    method: Name | None = Field(
+        None,
+        description=f"By which rules relevance is computed: {', '.join(METHODS)}. By default "
+        f"{DEFAULT_METHOD}.",
+        examples=[DEFAULT_METHOD],
+    )
+    layer: Name | None = Field(
+        None,
+        description="Whose channels are the concepts: one of the model's `layers`. By default the last one.",
+        examples=["features.conv5"],
+    )
+    engine: Literal["direct", "zennit"] | None = Field(
+        None,
+        description="What computes the maps: our own engine, or zennit-crp, slower, with the same numbers. "
+        "By default the direct one where it covers the model's network.",
+        examples=["direct"],
+    )
+
+
+class ClassifyForm(_AskedModel):
+    """The fields of `POST /classify`."""
+
+    file: UploadFile = Field(description="WAV (PCM or float), FLAC, OGG, MP3, AIFF, or a Standard MIDI File.")
+    threshold: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        None,
+        description="From which probability on an instrument is present; by default the model's own.",
+        examples=[0.5],
+    )
+
+
+class ExplainForm(ClassifyForm, _AskedWay):
+    """The fields of `POST /explain`."""
+
+    instruments: Annotated[list[Name] | None, Field(max_length=128)] = Field(
+        None,
+        description="What to explain, found or not; repeatable. By default every instrument found.",
+        examples=[["Violin"]],
+    )
+    contrast: Name | None = Field(
+        None,
+        description="An instrument that each of them is held against: the maps then show what speaks for it "
+        "rather than for this one.",
+        examples=["Trumpet"],
+    )
+    start_s: Annotated[Seconds | None, Field(ge=0)] = Field(
+        None,
+        description=f"Where to begin; needed, with `duration_s`, beyond {LONGEST_EXPLAINED_S:g} s.",
+        examples=[0.0],
+    )
+    duration_s: Annotated[Seconds | None, Field(gt=0, le=LONGEST_EXPLAINED_S)] = Field(
+        None, description="How much to explain.", examples=[5.0]
+    )
+
+
+class CheckForm(_AskedWay):
+    """The fields of `POST /explain/check`."""
+
+    stem: list[UploadFile] = Field(
+        description=f"What one instrument plays, as audio; repeatable, up to {MAX_STEMS}. All of one length "
+        f"and sample rate, {LONGEST_EXPLAINED_S:g} s at most; together no larger than a recording may be."
+    )
+    instrument: Annotated[list[Name], Field(max_length=200)] = Field(
+        description="Which of the model's instruments plays each stem, in the order of the stems.",
+        examples=[["Violin", "Trumpet"]],
+    )
+
+
+async def refuse_repeated_fields(request: Request) -> None:
+    """A dependency: refuses a field that is given twice where one value is meant."""
+    names = [name for name, _ in (await request.form()).multi_items()]
+    repeated = sorted({name for name in names if names.count(name) > 1} - _REPEATABLE)
+    if repeated:
+        faults = [{"field": name, "message": "This field can be given once only"} for name in repeated]
+        sentence = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
+        raise InvalidRequestError(f"{sentence}.", extra={"errors": faults})
