@@ -156,7 +156,7 @@ def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[st
             for concept in instrument.concepts
         ],
         "quality": {
-            "conservation": asdict(instrument.conservation),
+            "conservation": asdict(instrument.quality.conservation),
             "probability_kept": instrument.audible.probability_kept,
             "probability_removed": instrument.audible.probability_removed,
         },

@@ -1,124 +1,54 @@
-"""Explanations: for each instrument, where in time and frequency its evidence lies, and through which
-concepts it came.
+"""Explanations: for each instrument, where in time and frequency its evidence lies, through which concepts it
+came, and how far that can be trusted.
 
 The pipeline: a recording (or the asked part of it) is classified window by window; each instrument to explain
-gets its relevance in every window, its strongest concepts and their remainder; windows' maps are merged. All
-maps are signed, `(n_mels, n_frames)`. Only windows with sound are attributed: silence is evidence of nothing.
+gets its relevance in every window, its strongest concepts and their remainder; windows' maps are merged. Then
+every map is put to the test (`ml.quality`): its evidence is kept, removed and deleted while the network
+listens, and where the stems or the score are known the map is held against them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ml.audible import AudibleEvidence, make_audible
-from ml.classification import (
-    Classification,
-    InstrumentScore,
-    ListenedWindows,
-    Progress,
-    check_threshold,
-    judge,
-    listen,
+from ml.asking import (
+    LONGEST_WHOLE_S,
+    MAX_CONCEPTS,
+    Asked,
+    asked_part,
+    check_instruments,
+    parts_of_stems,
 )
-from ml.errors import InvalidRequestError, RangeRequiredError, UnknownInstrumentError
+from ml.attribution import Attribution, attribute, concepts_of, maps_in_all
+from ml.audible import make_audible
+from ml.classification import Progress, check_threshold, judge, listen
+from ml.explained import (
+    ConceptExplanation,
+    EvidenceTimeline,
+    Explanation,
+    InstrumentExplanation,
+    Spectrogram,
+)
 from ml.model import Model
-from ml.recording import RELEASE_S, Recording
-from ml.relevance.engine import choose_engine, explain_targets
-from ml.relevance.evidence import Evidence
-from ml.relevance.target import Target
-from ml.windows import merge_windows
+from ml.notes import NoteClaims, PlayedNote, notes_within
+from ml.proof import ground_of, truths_of
+from ml.quality import Conservation, likenesses, quality_of
+from ml.recording import Recording
+from ml.truth.faithfulness import deletions
+from ml.truth.stems import Stem
 
-LONGEST_WHOLE_S = 60.0
-MAX_CONCEPTS = 64
-SMALLEST_LOGIT = 1e-6  # a part of less says nothing
-
-
-@dataclass(frozen=True)
-class Spectrogram:
-    """What was analysed: levels in dB `(n_mels, n_frames)` with its axes; times count from the recording's
-    beginning.
-    """
-
-    level_db: NDArray[np.float32]
-    frequencies_hz: NDArray[np.float32]
-    times_s: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class ConceptExplanation:
-    """One concept's part in an instrument's evidence, or (`channel` None) that of all channels not listed.
-
-    Attributes
-    ----------
-    layer : str
-        The concept layer.
-    channel : int or None
-        None for the remainder.
-    relevance : float
-        Signed relevance at the concept layer, the mean over windows.
-    share : float
-        `relevance` over the sum of the magnitudes of all channels' relevances, -1..1.
-    relevance_map : ndarray of float32, shape (n_mels, n_frames)
-    """
-
-    layer: str
-    channel: int | None
-    relevance: float
-    share: float
-    relevance_map: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Conservation:
-    """How much of the logit reached the input.
-
-    Attributes
-    ----------
-    logit : float
-        Mean of the explained windows' logits: what relevance started from.
-    relevance : float
-        Mean of the sums of their maps: what arrived.
-    gap : float
-        ``1 - relevance / logit``: the part of the logit that biases and alpha-beta rules absorbed (positive)
-        or made (negative) on the way.
-    concept_error : float
-        Largest deviation of concepts plus remainder from the whole map, over the map's largest magnitude.
-        (The direct engine adds the map up from them, so there it is rounding alone.)
-    """
-
-    logit: float
-    relevance: float
-    gap: float
-    concept_error: float
-
-
-@dataclass(frozen=True)
-class InstrumentExplanation:
-    """One instrument's evidence. `concepts` end with their remainder; together they add up to
-    `relevance_map`.
-    """
-
-    instrument: str
-    probability: float
-    relevance_map: NDArray[np.float32]
-    concepts: tuple[ConceptExplanation, ...]
-    conservation: Conservation
-    audible: AudibleEvidence
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """The explained part of a recording, what was found in it, why, and which engine computed it."""
-
-    recording: Recording
-    classification: Classification
-    spectrogram: Spectrogram
-    instruments: tuple[InstrumentExplanation, ...]
-    engine: str
+__all__ = [
+    "LONGEST_WHOLE_S",
+    "MAX_CONCEPTS",
+    "ConceptExplanation",
+    "Explanation",
+    "InstrumentExplanation",
+    "Spectrogram",
+    "asked_part",
+    "explain",
+]
 
 
 def explain(
@@ -131,6 +61,11 @@ def explain(
     start_s: float | None = None,
     duration_s: float | None = None,
     engine: str | None = None,
+    method: str | None = None,
+    layer: str | None = None,
+    contrast: str | None = None,
+    stems: Sequence[Stem] | None = None,
+    notes: Sequence[PlayedNote] | None = None,
     on_progress: Progress | None = None,
 ) -> Explanation:
     """Explain why a model hears instruments in a recording.
@@ -141,7 +76,8 @@ def explain(
     recording : Recording
         At the model's sample rate.
     instruments : sequence of str, optional
-        What to explain, whether found or not; by default every instrument found.
+        What to explain, whether found or not; by default every instrument found. The map of one that was not
+        found shows what speaks for it and what against it.
     n_concepts : int
         How many of the strongest concepts to map for each instrument, 0..64.
     threshold : float, optional
@@ -150,9 +86,21 @@ def explain(
         Which part to explain (and to classify); a recording longer than 60 s needs both.
     engine : {"direct", "zennit"}, optional
         What computes the maps; see `ml.relevance.engine.choose_engine`.
+    method : str, optional
+        A name of `ml.relevance.methods.METHODS`.
+    layer : str, optional
+        Whose channels are the concepts; see `ml.relevance.engine.concept_layers`.
+    contrast : str, optional
+        Hold every explained instrument against this one: the map is of the difference of their logits. It is
+        not itself explained.
+    stems : sequence of Stem, optional
+        What instruments play in the recording, each as long as it; the maps are held against them. What the
+        recording holds besides is nobody's.
+    notes : sequence of PlayedNote, optional
+        The score, by the recording's clock: says which notes the maps lie on.
     on_progress : callable, optional
-        Called with ("classifying", windows done, windows) and ("attributing", maps done, maps);
-        may raise to cancel.
+        Called with ("classifying", windows done, windows), ("attributing", maps done, maps) and ("checking",
+        instruments done, instruments); may raise to cancel.
 
     Returns
     -------
@@ -163,149 +111,120 @@ def explain(
     ------
     UnknownInstrumentError
         When the model has no such label; the error lists those it has.
+    UnknownMethodError, UnknownLayerError, UnknownEngineError
+        When there is none of that name.
     RangeRequiredError
         When the recording is longer than 60 s and the part is not named.
     InvalidRequestError
-        When a parameter is out of range.
+        When a parameter is out of range, an instrument is to be held against itself, stems do not fit the
+        recording, or there is a score and none of its notes sounds in the part.
     """
     check_threshold(threshold)
-    if not 0 <= n_concepts <= MAX_CONCEPTS:
-        raise InvalidRequestError(f"concepts {n_concepts} is outside 0..{MAX_CONCEPTS}.")
-    unknown = [name for name in instruments or () if name not in model.card.labels]
-    if unknown:
-        raise UnknownInstrumentError(
-            f"The model {model.card.id} does not know {', '.join(map(repr, unknown))}.",
-            extra={"unknown": unknown, "available": list(model.card.labels)},
-        )
-    engine = choose_engine(model, engine)
+    check_instruments(model, instruments or (), contrast)
+    asked = Asked.of(
+        model, method=method, layer=layer, engine=engine, n_concepts=n_concepts, contrast=contrast
+    )
     part = asked_part(recording, start_s, duration_s)
+    own_parts = parts_of_stems(stems or (), recording, start_s, duration_s)
+    playing = None if notes is None else notes_within(notes, part.start_s, part.start_s + part.duration_s)
+
     heard = listen(model, part, on_progress)
     classification = judge(model, heard, part.start_s, threshold)
-    chosen = tuple(dict.fromkeys(instruments)) if instruments else classification.found
-    scores = {score.instrument: score for score in classification.instruments}
-    ordered = sorted((scores[name] for name in chosen), key=lambda score: -score.probability)
-    sounding = _Sounding.of(heard)
-    n_maps = len(ordered) * (n_concepts + 2) * len(sounding.indices)  # whole, concepts, remainder; per window
-    maps_done = 0
-
-    def on_map(count: int) -> None:
-        nonlocal maps_done
-        maps_done += count
-        if on_progress is not None:
-            on_progress("attributing", min(maps_done, n_maps), n_maps)
-
-    targets = [Target(model.card.labels.index(score.instrument)) for score in ordered]
-    evidence = explain_targets(model, sounding.inputs, targets, n_concepts, engine=engine, on_map=on_map)
-    explained = tuple(
-        _explanation_of(model, score, label_evidence, sounding, part)
-        for score, label_evidence in zip(ordered, evidence, strict=True)
+    chosen = instruments or [name for name in classification.found if name != contrast]
+    scores = [score for score in classification.instruments if score.instrument in chosen]
+    maps_made = _Counter(on_progress, "attributing", maps_in_all(heard, len(scores), n_concepts))
+    attribution = attribute(model, part, heard, scores, asked, on_map=maps_made.add)
+    spectrogram = Spectrogram(
+        heard.levels_db,
+        model.mel.frequencies_hz,
+        model.mel.times_s(heard.levels_db.shape[1]) + np.float32(part.start_s),
     )
-    times_s = model.mel.times_s(heard.levels_db.shape[1]) + np.float32(part.start_s)
-    spectrogram = Spectrogram(heard.levels_db, model.mel.frequencies_hz, times_s)
-    return Explanation(part, classification, spectrogram, explained, engine)
+    explained = _explained(
+        model,
+        attribution,
+        spectrogram,
+        contrast=contrast,
+        stems=own_parts,
+        notes=playing,
+        on_progress=on_progress,
+    )
+    return Explanation(
+        part, classification, spectrogram, explained, asked.engine, asked.method.name, asked.layer
+    )
 
 
-def asked_part(recording: Recording, start_s: float | None, duration_s: float | None) -> Recording:
-    """Cut the part to explain out of a recording.
-
-    Parameters
-    ----------
-    recording : Recording
-    start_s, duration_s : float or None
-        Without both, the whole; a recording longer than 60 s needs both.
-
-    Returns
-    -------
-    Recording
-
-    Raises
-    ------
-    RangeRequiredError
-        When more than 60 s would have to be explained at once.
-    InvalidRequestError
-        When the part does not lie in the recording.
-    """
-    if start_s is None or duration_s is None:
-        _refuse_longer(recording, LONGEST_WHOLE_S + RELEASE_S)  # the release that a rendering adds to MIDI
-    if start_s is None and duration_s is None:
-        return recording
-    start_s = 0.0 if start_s is None else start_s
-    part = recording.part(start_s, recording.duration_s if duration_s is None else duration_s)
-    _refuse_longer(part, LONGEST_WHOLE_S)
-    return part
-
-
-def _refuse_longer(recording: Recording, longest_s: float) -> None:
-    if recording.duration_s > longest_s:
-        raise RangeRequiredError(
-            f"{recording.duration_s:.1f} s are too long to explain at once: name a part of at most "
-            f"{LONGEST_WHOLE_S:g} s with start_s and duration_s.",
-            extra={"duration_s": recording.duration_s, "longest_s": LONGEST_WHOLE_S},
+def _explained(
+    model: Model,
+    attribution: Attribution,
+    spectrogram: Spectrogram,
+    *,
+    contrast: str | None,
+    stems: Sequence[Stem],
+    notes: Sequence[PlayedNote] | None,
+    on_progress: Progress | None,
+) -> tuple[InstrumentExplanation, ...]:
+    """Put every map to the test, and say what it is made of."""
+    maps, sounding, asked, part = attribution.maps, attribution.sounding, attribution.asked, attribution.part
+    if not maps:
+        return ()
+    checked = _Counter(on_progress, "checking", len(maps))
+    checked.add(0)
+    names, merged = attribution.names, attribution.merged_maps
+    targets = [each.target for each in maps]
+    ground = ground_of(model, part, stems)
+    truths = (None,) * len(maps) if ground is None else truths_of(ground, names, targets, merged)
+    window_maps = np.stack([each.evidence.maps for each in maps])  # (n_labels, n_windows, n_mels, n_frames)
+    deleted = deletions(model, sounding.inputs, [target.label for target in targets], window_maps)
+    alike = likenesses(names, merged)
+    claims = None if notes is None else NoteClaims.of(notes, spectrogram.frequencies_hz, spectrogram.times_s)
+    explained = []
+    for place, each in enumerate(maps):
+        score, relevance = each.score, each.relevance
+        audible = make_audible(
+            model,
+            part,
+            relevance,
+            score.instrument,
+            others=[other.relevance for other in maps if other.score.present and other is not each],
+            method=asked.method,
+            engine=asked.engine,
         )
-
-
-@dataclass(frozen=True)
-class _Sounding:
-    """The windows with sound, and how their maps go back onto the whole recording."""
-
-    heard: ListenedWindows
-    indices: tuple[int, ...]
-    inputs: NDArray[np.float32]  # (n_sounding, n_mels, window_frames)
-
-    @staticmethod
-    def of(heard: ListenedWindows) -> _Sounding:
-        indices = tuple(int(index) for index in np.flatnonzero(~heard.silent))
-        return _Sounding(heard, indices, heard.inputs[list(indices)])
-
-    def merged(self, maps: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Maps of the sounding windows as one map of the recording; silent windows count as zero."""
-        whole = np.zeros_like(self.heard.inputs)
-        whole[list(self.indices)] = maps
-        return merge_windows(whole, self.heard.windows, self.heard.levels_db.shape[1])
-
-
-def _explanation_of(
-    model: Model, score: InstrumentScore, evidence: Evidence, sounding: _Sounding, part: Recording
-) -> InstrumentExplanation:
-    if sounding.indices:
-        channel_relevance = evidence.channels.mean(axis=0)  # (n_channels,)
-    else:
-        channel_relevance = np.zeros(evidence.channels.shape[1])
-    magnitude = float(np.abs(channel_relevance).sum()) or 1.0
-    others = [k for k in range(len(channel_relevance)) if k not in evidence.strongest]
-    groups: list[tuple[int | None, list[int]]] = [(channel, [channel]) for channel in evidence.strongest]
-    groups.append((None, others))
-    concepts = []
-    for (channel, channels), concept_maps in zip(groups, evidence.concept_maps, strict=True):
-        relevance = float(channel_relevance[channels].sum())
-        concepts.append(
-            ConceptExplanation(
-                model.concept_layer, channel, relevance, relevance / magnitude, sounding.merged(concept_maps)
+        concepts = concepts_of(each.evidence, sounding, asked.layer)
+        conservation = Conservation.of(
+            each.evidence, relevance, [concept.relevance_map for concept in concepts]
+        )
+        explained.append(
+            InstrumentExplanation(
+                score.instrument,
+                score.probability,
+                score.present,
+                contrast,
+                relevance,
+                concepts,
+                EvidenceTimeline.of(relevance, part.start_s, model.mel.hop_samples / model.sample_rate_hz),
+                None if claims is None else claims.share(relevance),
+                audible,
+                quality_of(
+                    score,
+                    audible,
+                    conservation=conservation,
+                    deletion=deleted[place],
+                    most_alike=alike[place],
+                    truth=truths[place],
+                ),
             )
         )
-    relevance_map = sounding.merged(evidence.maps)
-    return InstrumentExplanation(
-        score.instrument,
-        score.probability,
-        relevance_map,
-        tuple(concepts),
-        _conservation(evidence, relevance_map, concepts),
-        make_audible(model, part, relevance_map, score.instrument),
-    )
+        checked.add(1)
+    return tuple(explained)
 
 
-def _conservation(
-    evidence: Evidence, relevance_map: NDArray[np.float32], concepts: Sequence[ConceptExplanation]
-) -> Conservation:
-    if len(evidence.logits) == 0:
-        return Conservation(0.0, 0.0, 0.0, 0.0)
-    logit = float(evidence.logits.mean())
-    arrived = float(evidence.maps.sum(axis=(1, 2), dtype=np.float64).mean())
-    parts = np.sum([concept.relevance_map for concept in concepts], axis=0)
-    largest = float(np.abs(relevance_map).max()) or 1.0
-    return Conservation(
-        logit=logit,
-        relevance=arrived,
-        gap=1.0 - arrived / logit if abs(logit) > SMALLEST_LOGIT else 0.0,
-        concept_error=float(np.abs(parts - relevance_map).max()) / largest,
-    )
+class _Counter:
+    """Reports a stage's progress as it adds up."""
+
+    def __init__(self, on_progress: Progress | None, stage: str, total: int) -> None:
+        self.on_progress, self.stage, self.total, self.done = on_progress, stage, total, 0
+
+    def add(self, count: int) -> None:
+        self.done += count
+        if self.on_progress is not None:
+            self.on_progress(self.stage, min(self.done, self.total), self.total)

@@ -37,7 +37,7 @@ def test_concepts_and_their_remainder_add_up_to_the_map(explanation: Explanation
         total = np.sum([concept.relevance_map for concept in instrument.concepts], axis=0)
         error = np.abs(total - instrument.relevance_map).max() / np.abs(instrument.relevance_map).max()
         assert error < CONCEPTS_ADD_UP
-        assert instrument.conservation.concept_error == pytest.approx(error)
+        assert instrument.quality.conservation.concept_error == pytest.approx(error)
 
 
 def test_shares_are_signed_parts_of_all_relevance(shipped: Model, example: Recording) -> None:
@@ -63,8 +63,8 @@ def test_the_map_is_the_slow_references(shipped: Model, example: Recording, expl
         channels = at_concepts.sum(dim=(2, 3))[0].numpy()
         for concept in instrument.concepts[:-1]:
             assert concept.relevance == pytest.approx(channels[concept.channel], rel=1e-3)
-        assert instrument.conservation.logit == pytest.approx(float(heard.logits[0, label]), rel=1e-4)
-        assert instrument.conservation.relevance == pytest.approx(float(reference.sum()), rel=1e-2)
+        assert instrument.quality.conservation.logit == pytest.approx(float(heard.logits[0, label]), rel=1e-4)
+        assert instrument.quality.conservation.relevance == pytest.approx(float(reference.sum()), rel=1e-2)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -157,7 +157,7 @@ def test_what_was_not_found_can_be_asked_for(shipped: Model, example: Recording)
     result = explain(shipped, example, instruments=["Violin", "Trumpet", "Violin"], n_concepts=0)
     assert [instrument.instrument for instrument in result.instruments] == ["Trumpet", "Violin"]
     violin = result.instruments[1]
-    assert violin.conservation.logit < 0
+    assert violin.quality.conservation.logit < 0
     assert violin.relevance_map.sum() < 0  # on balance evidence against
 
 

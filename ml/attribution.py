@@ -1,0 +1,166 @@
+"""Attribution: an engine's evidence, window by window, as maps of the whole recording and their concepts.
+
+Only windows with sound are attributed: silence is evidence of nothing. Merging is linear, so concepts and
+their remainder still add up to the map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.asking import Asked
+from ml.classification import InstrumentScore, ListenedWindows
+from ml.explained import ConceptExplanation
+from ml.model import Model
+from ml.recording import Recording
+from ml.relevance.engine import explain_targets
+from ml.relevance.evidence import Evidence, OnMap
+from ml.relevance.target import Target
+from ml.windows import merge_windows
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """The windows with sound, and how their maps go back onto the whole recording.
+
+    Attributes
+    ----------
+    heard : ListenedWindows
+    indices : tuple of int
+        Of the windows with sound.
+    inputs : ndarray of float32, shape (n_sounding, n_mels, window_frames)
+    """
+
+    heard: ListenedWindows
+    indices: tuple[int, ...]
+    inputs: NDArray[np.float32]
+
+    @staticmethod
+    def of(heard: ListenedWindows) -> Sounding:
+        """Pick the windows with sound."""
+        indices = tuple(int(index) for index in np.flatnonzero(~heard.silent))
+        return Sounding(heard, indices, heard.inputs[list(indices)])
+
+    def merged(self, maps: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Maps of the sounding windows as one map of the recording; silent windows count as zero."""
+        whole = np.zeros_like(self.heard.inputs)
+        whole[list(self.indices)] = maps
+        return merge_windows(whole, self.heard.windows, self.heard.levels_db.shape[1])
+
+
+@dataclass(frozen=True)
+class AttributedMap:
+    """One instrument's evidence: its score, what relevance started at, what the engine gave for the windows
+    with sound, and that merged, `(n_mels, n_frames)`.
+    """
+
+    score: InstrumentScore
+    target: Target
+    evidence: Evidence
+    relevance: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """The explained part, the windows of it that sound, and a map for each instrument."""
+
+    part: Recording
+    sounding: Sounding
+    asked: Asked
+    maps: tuple[AttributedMap, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The explained instruments."""
+        return tuple(each.score.instrument for each in self.maps)
+
+    @property
+    def merged_maps(self) -> tuple[NDArray[np.float32], ...]:
+        """Their maps."""
+        return tuple(each.relevance for each in self.maps)
+
+
+def attribute(
+    model: Model,
+    part: Recording,
+    heard: ListenedWindows,
+    scores: Sequence[InstrumentScore],
+    asked: Asked,
+    *,
+    on_map: OnMap,
+) -> Attribution:
+    """Make every instrument's map.
+
+    Parameters
+    ----------
+    model : Model
+    part : Recording
+    heard : ListenedWindows
+        What the model made of it.
+    scores : sequence of InstrumentScore
+        Of the instruments to explain.
+    asked : Asked
+    on_map : callable
+        Called with the number of windows' maps just finished, `maps_in_all` of them; may raise to cancel.
+    """
+    sounding = Sounding.of(heard)
+    targets = [Target(model.card.labels.index(score.instrument), asked.against) for score in scores]
+    evidence = explain_targets(
+        model,
+        sounding.inputs,
+        targets,
+        asked.n_concepts,
+        method=asked.method,
+        layer=asked.layer,
+        engine=asked.engine,
+        on_map=on_map,
+    )
+    maps = tuple(
+        AttributedMap(score, target, found, sounding.merged(found.maps))
+        for score, target, found in zip(scores, targets, evidence, strict=True)
+    )
+    return Attribution(part, sounding, asked, maps)
+
+
+def maps_in_all(heard: ListenedWindows, n_instruments: int, n_concepts: int) -> int:
+    """Windows' maps that an attribution takes: the whole, its concepts, their remainder."""
+    return n_instruments * (n_concepts + 2) * int((~heard.silent).sum())
+
+
+def concepts_of(evidence: Evidence, sounding: Sounding, layer: str) -> tuple[ConceptExplanation, ...]:
+    """The strongest concepts and their remainder, with their maps of the whole recording.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of the sounding windows.
+    sounding : Sounding
+    layer : str
+        Whose channels are the concepts.
+
+    Returns
+    -------
+    tuple of ConceptExplanation
+        Strongest first, the remainder last.
+    """
+    if sounding.indices:
+        channel_relevance = evidence.channels.mean(axis=0)  # (n_channels,)
+    else:
+        channel_relevance = np.zeros(evidence.channels.shape[1])
+    magnitude = float(np.abs(channel_relevance).sum()) or 1.0
+    others = [k for k in range(len(channel_relevance)) if k not in evidence.strongest]
+    groups: list[tuple[int | None, list[int]]] = [(channel, [channel]) for channel in evidence.strongest]
+    groups.append((None, others))
+    concepts = []
+    for (channel, channels), concept_maps in zip(groups, evidence.concept_maps, strict=True):
+        relevance = float(channel_relevance[channels].sum())
+        concepts.append(
+            ConceptExplanation(
+                layer, channel, relevance, relevance / magnitude, sounding.merged(concept_maps)
+            )
+        )
+    return tuple(concepts)
