@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.model import Model
-from ml.truth.patches import active_patches, noise_floor, patch_power, patch_sums, without_patches
+from ml.truth.patches import PatchedWindow, patch_sums
 
 FRACTION = 0.1  # of the active patches; how much is deleted for one figure
 N_RANDOM = 4
@@ -137,7 +137,7 @@ def deletions(
     rng = np.random.default_rng(seed)
     drops = np.zeros((len(inputs), len(labels), 3))
     for place, cells in enumerate(inputs):
-        window = _Window.of(cells, model)
+        window = PatchedWindow.of(cells, model.mel)
         by_relevance = [window.by(patch_sums(maps[place])) for maps in relevance]
         ranks = (*by_relevance, window.by_power(), *window.drawn(n_random, rng))
         n_deleted = window.count(FRACTION)
@@ -178,7 +178,7 @@ def faithfulness_curves(
     rng = np.random.default_rng(seed)
     totals = np.zeros((len(labels), 3, 2, len(FRACTIONS)))  # orders: relevance, random, loudest
     for place, cells in enumerate(inputs):
-        window = _Window.of(cells, model)
+        window = PatchedWindow.of(cells, model.mel)
         by_relevance = [window.by(patch_sums(maps[place])) for maps in relevance]
         of_power = _both_curves(model, window, window.by_power())
         of_draws = np.mean(
@@ -203,55 +203,13 @@ def pooled_gain(scores: Sequence[DeletionScores]) -> float:
     return float(np.mean([score.drop for score in scores])) / random_drop
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A window, its noise floor, its active patches, and orders of them: the rank of each patch, from 0,
-    `(n_rows, n_columns)`, inactive ones last.
-    """
-
-    cells: NDArray[np.floating]
-    floor: NDArray[np.float32]
-    active: NDArray[np.bool_]
-    power: NDArray[np.float64]
-
-    @staticmethod
-    def of(cells: NDArray[np.floating], model: Model) -> _Window:
-        return _Window(
-            cells,
-            noise_floor(cells, model.mel),
-            active_patches(cells, model.mel),
-            patch_power(cells, model.mel),
-        )
-
-    def by(self, values: NDArray[np.float64]) -> NDArray[np.int_]:
-        """By falling value."""
-        order = np.argsort(np.where(self.active, -values, np.inf), axis=None, kind="stable")
-        ranks = np.empty(self.active.size, dtype=np.int_)
-        ranks[order] = np.arange(self.active.size)
-        return ranks.reshape(self.active.shape)
-
-    def by_power(self) -> NDArray[np.int_]:
-        return self.by(self.power)
-
-    def drawn(self, n_random: int, rng: np.random.Generator) -> list[NDArray[np.int_]]:
-        return [self.by(rng.random(self.active.shape)) for _ in range(n_random)]
-
-    def count(self, fraction: float) -> int:
-        """How many patches a fraction of the active ones is."""
-        return int(np.ceil(fraction * self.active.sum() - 1e-9))
-
-    def without(self, deleted: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Variants without some active patches each; `deleted` is `(n_variants, n_rows, n_columns)`."""
-        return without_patches(self.cells, self.floor, deleted & self.active)
-
-
-def _deletion_curve(model: Model, window: _Window, rank: NDArray[np.int_]) -> NDArray[np.float64]:
+def _deletion_curve(model: Model, window: PatchedWindow, rank: NDArray[np.int_]) -> NDArray[np.float64]:
     """Logits after deleting in an order, `(n_fractions, n_labels)`."""
     deleted = np.stack([rank < window.count(fraction) for fraction in FRACTIONS])
     return model.logits(window.without(deleted)).astype(np.float64)
 
 
-def _both_curves(model: Model, window: _Window, rank: NDArray[np.int_]) -> NDArray[np.float64]:
+def _both_curves(model: Model, window: PatchedWindow, rank: NDArray[np.int_]) -> NDArray[np.float64]:
     """Logits after deleting and after inserting in an order, `(2, n_fractions, n_labels)`."""
     reversed_rank = window.count(1.0) - 1 - rank  # inserting keeps what it would delete last
     inserted = _deletion_curve(model, window, reversed_rank)[::-1]

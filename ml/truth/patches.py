@@ -13,6 +13,8 @@ gaps above and below its partials; it is never above the level from which cells 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +25,57 @@ PATCH = 8
 FLOOR_SHARE = 0.1  # of the cells near a band lie at or below its floor
 FLOOR_BANDS = 8  # on either side; some 230 Hz below 1 kHz, a third of an octave above
 FLOOR_STEPS = 400  # levels are told apart by 1 / 400 of the range, 0.2 dB
+
+
+@dataclass(frozen=True)
+class PatchedWindow:
+    """A window with its patches, to be put in an order and deleted in it.
+
+    An order is the rank of each patch, from 0, `(n_rows, n_columns)`; inactive ones come last.
+
+    Attributes
+    ----------
+    cells : ndarray, shape (n_mels, n_frames)
+        Scaled.
+    floor : ndarray of float32, shape (n_mels,)
+    active : ndarray of bool, shape (n_rows, n_columns)
+    power : ndarray of float64, shape (n_rows, n_columns)
+    """
+
+    cells: NDArray[np.floating]
+    floor: NDArray[np.float32]
+    active: NDArray[np.bool_]
+    power: NDArray[np.float64]
+
+    @staticmethod
+    def of(cells: NDArray[np.floating], mel: MelConfig) -> PatchedWindow:
+        """Look at a scaled window, `(n_mels, n_frames)`."""
+        return PatchedWindow(
+            cells, noise_floor(cells, mel), active_patches(cells, mel), patch_power(cells, mel)
+        )
+
+    def by(self, values: NDArray[np.float64]) -> NDArray[np.int_]:
+        """The order by falling value; equal ones from the lowest band and the first frame on."""
+        order = np.argsort(np.where(self.active, -values, np.inf), axis=None, kind="stable")
+        ranks = np.empty(self.active.size, dtype=np.int_)
+        ranks[order] = np.arange(self.active.size)
+        return ranks.reshape(self.active.shape)
+
+    def by_power(self) -> NDArray[np.int_]:
+        """The order that begins with the loudest."""
+        return self.by(self.power)
+
+    def drawn(self, n_random: int, rng: np.random.Generator) -> list[NDArray[np.int_]]:
+        """Random orders."""
+        return [self.by(rng.random(self.active.shape)) for _ in range(n_random)]
+
+    def count(self, fraction: float) -> int:
+        """How many patches a fraction of the active ones is, rounded up."""
+        return int(np.ceil(fraction * self.active.sum() - 1e-9))
+
+    def without(self, deleted: NDArray[np.bool_]) -> NDArray[np.floating]:
+        """Variants without some active patches each; `deleted` is `(n_variants, n_rows, n_columns)`."""
+        return without_patches(self.cells, self.floor, deleted & self.active)
 
 
 def noise_floor(window: NDArray[np.floating], mel: MelConfig) -> NDArray[np.float32]:
@@ -87,7 +140,7 @@ def patch_power(window: NDArray[np.floating], mel: MelConfig) -> NDArray[np.floa
 
 def without_patches(
     window: NDArray[np.floating], floor: NDArray[np.floating], deleted: NDArray[np.bool_]
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating]:
     """Variants of a window, each without some patches.
 
     Parameters
@@ -100,9 +153,10 @@ def without_patches(
 
     Returns
     -------
-    ndarray of float32, shape (n_variants, n_mels, n_frames)
+    ndarray, shape (n_variants, n_mels, n_frames)
+        Of the window's type.
     """
     n_mels, n_frames = window.shape
     cells = deleted.repeat(PATCH, axis=1)[:, :n_mels].repeat(PATCH, axis=2)[:, :, :n_frames]
     quiet = np.minimum(window, floor[:, None])
-    return np.where(cells, quiet, window).astype(np.float32)
+    return np.where(cells, quiet, window).astype(window.dtype)

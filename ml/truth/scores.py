@@ -148,7 +148,7 @@ def _points_at(positive: NDArray[np.float64], truth: StemTruth, own: int) -> boo
     if positive.flat[largest] == 0.0 or not truth.active.flat[largest]:
         return False
     shares = truth.shares.reshape(len(truth.shares), -1)[:, largest]  # (n_stems,)
-    return bool(shares[own] > 0.0 and shares.argmax() == own)
+    return bool((shares[own] > np.delete(shares, own)).all() and shares[own] > 0.0)
 
 
 def _rank_accuracy(positive: NDArray[np.float64], truth: StemTruth, own: int) -> float | None:

@@ -10,7 +10,7 @@ is what belongs to no stem. A cell is *active* when the mix (the sum of the wave
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,11 +156,8 @@ def joined_stems(
     by_instrument: dict[str, Recording] = {}
     for stem in stems:
         before = by_instrument.get(stem.instrument)
-        by_instrument[stem.instrument] = (
-            stem.recording
-            if before is None
-            else Recording(before.samples + stem.recording.samples, sample_rate_hz, before.start_s)
-        )
+        together = stem.recording.samples if before is None else before.samples + stem.recording.samples
+        by_instrument[stem.instrument] = replace(before or stem.recording, samples=together)
     if len(by_instrument) > MAX_STEMS:
         raise InvalidRequestError(
             f"There are stems of {len(by_instrument)} instruments; at most {MAX_STEMS} can be told apart."
