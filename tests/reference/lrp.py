@@ -1,8 +1,7 @@
 """Layer-wise relevance propagation again, slower and less complicated: one formula a layer, no hooks.
 
-`propagate` walks a frozen network backwards in float64 and writes every rule out with explicit
-contributions; `dense_matrix` turns a small linear layer into a plain matrix, so that even the convolutions of
-`propagate` can be checked by hand-written sums.
+`propagate` walks a frozen network backwards in float64, with the rules of `lrp_rules`; `dense_matrix` turns a
+small linear layer into a plain matrix, so that even those can be checked by hand-written sums.
 """
 
 from __future__ import annotations
@@ -16,9 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ml.networks.blocks import SoftmaxTimePool, ToImage
+from tests.reference.lrp_rules import BY_METHOD, Rule, epsilon, stabilized
 
-EPSILON = 1e-6  # the head's, as in ml.relevance
-ZENNIT_STABILIZER = 1e-6  # zennit adds it to every denominator
+Start = Callable[[Tensor], Tensor]  # logits (n, n_labels) -> their relevance
 
 
 def layers_of(network: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -28,29 +27,31 @@ def layers_of(network: nn.Module) -> list[tuple[str, nn.Module]]:
     ]
 
 
-def stabilized(z: Tensor) -> Tensor:
-    """``z + eps * sign(z)`` with sign(0) = 1."""
-    return z + ZENNIT_STABILIZER * torch.where(z >= 0, 1.0, -1.0).to(z)
-
-
 def propagate(
     network: nn.Module,
     x: Tensor,
-    label: int,
+    start: int | Start,
     concept_layer: str | None = None,
     channels: list[int] | None = None,
+    *,
+    method: str = "alpha2-beta1",
 ) -> tuple[Tensor, Tensor | None]:
     """Relevance of the input `(n, 1, n_mels, n_frames)`, and of the concept layer's output.
 
-    With `channels`, all other channels' relevance is set to zero at the concept layer.
+    It starts at a label's logit or as `start` says. With `channels`, all other channels' relevance is set to
+    zero at the concept layer.
     """
     network, activation = network.double(), x.double()
     trace: list[tuple[str, nn.Module, Tensor]] = []
     for name, module in layers_of(network):
         trace.append((name, module, activation))
         activation = module(activation)
-    relevance = torch.zeros_like(activation)
-    relevance[:, label] = activation[:, label]
+    if isinstance(start, int):
+        relevance = torch.zeros_like(activation)
+        relevance[:, start] = activation[:, start]
+    else:
+        relevance = start(activation)
+    rules = _rules(network, method)
     at_concepts = None
     for name, module, entering in reversed(trace):
         if name == concept_layer:
@@ -59,13 +60,22 @@ def propagate(
                 kept[:, channels] = relevance[:, channels]
                 relevance = kept
             at_concepts = relevance
-        relevance = _through(name, module, entering, relevance)
+        if name in rules:
+            relevance = rules[name](module, entering, relevance)
+        else:
+            relevance = _through(module, entering, relevance)
     return relevance, at_concepts
 
 
-def _through(name: str, module: nn.Module, a: Tensor, relevance: Tensor) -> Tensor:
-    if isinstance(module, (nn.ReLU, nn.Identity, nn.Dropout)):
-        return relevance
+def _rules(network: nn.Module, method: str) -> dict[str, Rule]:
+    """Which rule each layer with weights has."""
+    of_convolutions, of_first = BY_METHOD[method]
+    linear = [name for name, module in layers_of(network) if isinstance(module, (nn.Conv2d, nn.Linear))]
+    return dict.fromkeys(linear, of_convolutions) | {linear[0]: of_first, "head": epsilon}
+
+
+def _through(module: nn.Module, a: Tensor, relevance: Tensor) -> Tensor:
+    """Relevance of what entered a layer without weights."""
     if isinstance(module, nn.Flatten):
         return relevance.reshape(a.shape)
     if isinstance(module, SoftmaxTimePool):
@@ -78,52 +88,12 @@ def _through(name: str, module: nn.Module, a: Tensor, relevance: Tensor) -> Tens
         passed = torch.zeros_like(a).flatten(2)
         return passed.scatter_add(2, winners.flatten(2), relevance.flatten(2)).reshape(a.shape)
     if isinstance(module, ToImage):
-        return _resize_adjoint(a, relevance)
-    if name == "head":
-        assert isinstance(module, (nn.Linear, nn.Conv2d))
-        return a * _transposed(module, a, relevance / stabilized(module(a)), module.weight)
-    assert isinstance(module, nn.Conv2d)
-    return _alpha2_beta1(module, a, relevance)
+        return resize_adjoint(a, relevance)
+    assert isinstance(module, (nn.ReLU, nn.Identity, nn.Dropout))
+    return relevance
 
 
-def _alpha2_beta1(module: nn.Conv2d, a: Tensor, relevance: Tensor) -> Tensor:
-    """``R_j = sum_k (2 (a_j w_jk)^+ / z_k^+ - (a_j w_jk)^- / z_k^-) R_k``, biases in the denominators."""
-    weight, bias = module.weight, module.bias
-    assert bias is not None
-    a_pos, a_neg = a.clamp(min=0), a.clamp(max=0)
-    w_pos, w_neg = weight.clamp(min=0), weight.clamp(max=0)
-    conv = _convolution(module)
-    z_pos = conv(a_pos, w_pos) + conv(a_neg, w_neg) + bias.clamp(min=0)[:, None, None]
-    z_neg = conv(a_pos, w_neg) + conv(a_neg, w_pos) + bias.clamp(max=0)[:, None, None]
-    up, down = relevance / stabilized(z_pos), relevance / stabilized(z_neg)
-    for_ = a_pos * _transposed(module, a, up, w_pos) + a_neg * _transposed(module, a, up, w_neg)
-    against = a_pos * _transposed(module, a, down, w_neg) + a_neg * _transposed(module, a, down, w_pos)
-    return 2.0 * for_ - against
-
-
-def _convolution(module: nn.Conv2d) -> Callable[[Tensor, Tensor], Tensor]:
-    def convolve(a: Tensor, weight: Tensor) -> Tensor:
-        return nn.functional.conv2d(a, weight, None, module.stride, module.padding)
-
-    return convolve
-
-
-def _transposed(module: nn.Module, a: Tensor, message: Tensor, weight: Tensor) -> Tensor:
-    """``sum_k w_jk m_k`` for every input j."""
-    if isinstance(module, nn.Linear):
-        return message @ weight
-    assert isinstance(module, nn.Conv2d)
-    convolve = nn.functional.conv_transpose2d
-    height, width = module.stride  # what the strides left over at the far edges is padded back
-    missing = (
-        (a.shape[2] + 2 * int(module.padding[0]) - module.kernel_size[0]) % height,
-        (a.shape[3] + 2 * int(module.padding[1]) - module.kernel_size[1]) % width,
-    )
-    padding = (int(module.padding[0]), int(module.padding[1]))
-    return convolve(message, weight, None, (height, width), padding, missing)
-
-
-def _resize_adjoint(a: Tensor, relevance: Tensor) -> Tensor:
+def resize_adjoint(a: Tensor, relevance: Tensor) -> Tensor:
     """Each pixel gives its relevance to the cells (at most four) it was interpolated from, by weight."""
     rows = interpolation_matrix(a.shape[2], relevance.shape[2])  # (n_pixels, n_cells)
     columns = interpolation_matrix(a.shape[3], relevance.shape[3])
