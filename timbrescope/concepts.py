@@ -37,7 +37,7 @@ def concepts(
         Path | None, typer.Option(help="Folder for concepts.json; default: the model's own.")
     ] = None,
     clips: Annotated[
-        int | None, typer.Option(min=1, help="Clips in which references are looked for; default: 1,500.")
+        int | None, typer.Option(min=1, help="Clips in which references are looked for; default: 1,200.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of those clips.")] = None,
     layer: Annotated[

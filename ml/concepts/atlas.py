@@ -15,7 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ml.checkpoint import ModelCard
-from ml.errors import InvalidRequestError, TimbrescopeError
+from ml.errors import MissingAtlasError, TimbrescopeError, UnknownConceptError
 from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan, Control, ControllerCurve, Note, StemPlan
 
 ATLAS_NAME = "concepts.json"
@@ -23,22 +23,10 @@ ATLAS_NAME = "concepts.json"
 Status = Literal["named", "unnamed", "against", "dead"]
 
 
-class MissingAtlasError(InvalidRequestError):
-    """A model has no atlas."""
-
-    code = "missing-atlas"
-
-
 class InvalidAtlasError(TimbrescopeError):
     """An atlas that is damaged, of another format, or of other weights."""
 
     code = "invalid-atlas"
-
-
-class UnknownConceptError(InvalidRequestError):
-    """An atlas has no such layer, channel or reference; `extra` holds `unknown` and `available`."""
-
-    code = "unknown-concept"
 
 
 class _Record(BaseModel):
@@ -162,8 +150,8 @@ class ConceptRecord(_Record):
     `status` says whether it is named, or not (`unnamed`), or has never spoken for an instrument that plays
     (`against`), or has had no relevance in any clip (`dead`). `share` is its part of the positive relevance
     of all channels at their moments, over all clips. `instruments` are the parts of its measured relevance by
-    instrument, where at least one in a hundred. `n_measured` references were measured for `traits`; the
-    strongest are the `references`.
+    instrument, where at least one in a hundred. `n_measured` references were measured for `traits`, of
+    which those that less than half of them have are left out; the strongest are the `references`.
     """
 
     channel: int

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 
 from ml.concepts.atlas import ConceptRecord, LayerRecord, ReferenceRecord, Status, TraitRecord
 from ml.concepts.moments import Moment, traits_of
-from ml.concepts.naming import BaseRates, name_of
+from ml.concepts.naming import BaseRates, Commonality, name_of
 from ml.concepts.receptive_field import layer_shape, receptive_field
 from ml.concepts.search import Found, Peaks
 from ml.instruments import Instrument
@@ -19,6 +19,7 @@ from ml.windows import WINDOW_S
 
 N_REFERENCES = 8
 _SMALLEST_PART = 0.01  # of an instrument in a channel's relevance, worth telling
+_WORTH_TELLING = 0.5  # purity of a trait that is not stated
 _DIGITS = 4  # that are told of shares, relevances and moments
 
 
@@ -104,13 +105,7 @@ class Describer:
             share=round(share, _DIGITS),
             instruments=self._parts(found),
             n_measured=len(found),
-            traits=tuple(
-                TraitRecord(
-                    **asdict(each)
-                    | {"purity": round(each.purity, _DIGITS), "base": round(each.base, _DIGITS)}
-                )
-                for each in common
-            ),
+            traits=_traits(common),
             references=tuple(
                 ReferenceRecord(
                     clip=each.clip,
@@ -138,6 +133,22 @@ class Describer:
         return {
             name: round(part / total, _DIGITS) for name, part in ordered if part >= _SMALLEST_PART * total
         }
+
+
+def _traits(common: Sequence[Commonality]) -> tuple[TraitRecord, ...]:
+    """What at least half of the references have in common, and in any case what most of them have."""
+    purest = max(common, key=lambda each: each.purity, default=None)
+    return tuple(
+        TraitRecord(
+            kind=each.kind,
+            value=each.value,
+            purity=round(each.purity, _DIGITS),
+            base=round(each.base, _DIGITS),
+            stated=each.stated,
+        )
+        for each in common
+        if each.stated or each is purest or each.purity >= _WORTH_TELLING
+    )
 
 
 def _extents(

@@ -1,7 +1,7 @@
 """Listening to the reference set: each clip is rendered, explained, and reduced to what the atlas needs.
 
 Twice: first to find out where each clip uses each channel most, then, for the clips that were found, at which
-moment. A clip is rendered anew the second time rather than kept: 1,500 windows would be 300 MB.
+moment. A clip is rendered anew the second time rather than kept: 1,200 windows would be 260 MB.
 """
 
 from __future__ import annotations

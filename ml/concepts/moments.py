@@ -6,6 +6,7 @@ before all notes, has no traits: the instrument does not sound there.
 
 =============  ===========================================================================================
 `instrument`   its name
+`family`       the group of instruments that are easily mistaken for one another, such as ``plucked``
 `phase`        ``onset`` within 80 ms of the note's start, ``sustain`` up to its end, then ``release``
 `register`     ``low``, ``middle`` or ``high`` third of the instrument's natural range
 `octave`       such as ``C4-B4`` (MIDI 60-71)
@@ -34,7 +35,7 @@ _SOFT_BELOW, _LOUD_FROM = 64, 96
 _PITCH_CLASSES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _EDGE_S = 1e-6  # times are multiples of 1/960 s and 512/44100 s: a tie is a matter of rounding
 
-Kind = Literal["instrument", "phase", "register", "octave", "pitch class", "velocity", "vibrato"]
+Kind = Literal["instrument", "family", "phase", "register", "octave", "pitch class", "velocity", "vibrato"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Traits = Mapping[Kind, str]  # a value of every kind
@@ -72,6 +73,7 @@ def traits_at(stem: StemPlan, time_s: float, instrument: Instrument) -> Traits |
         return None
     return {
         "instrument": stem.instrument,
+        "family": instrument.family or stem.instrument,
         "phase": _phase(note, time_s),
         "register": _register(note.pitch, instrument),
         "octave": f"C{note.pitch // 12 - 1}-B{note.pitch // 12 - 1}",

@@ -32,7 +32,11 @@ MIN_MEASURED = 20  # with fewer references nothing is stated
 MIN_PURITY = 0.8
 SIGNIFICANCE = 0.05
 
-_SAME: Mapping[Kind, tuple[Kind, ...]] = {"instrument": (), "vibrato": ("instrument", "phase")}
+_SAME: Mapping[Kind, tuple[Kind, ...]] = {
+    "instrument": (),
+    "family": (),
+    "vibrato": ("instrument", "phase"),
+}
 _SAME_INSTRUMENT: tuple[Kind, ...] = ("instrument",)
 
 
@@ -126,14 +130,18 @@ def name_of(commonalities: Sequence[Commonality]) -> str | None:
     Returns
     -------
     str or None
-        Such as ``Trumpet, onset, high``; None where nothing is stated. Of an instrument the register is told;
-        where none is stated, the octave, since registers of different instruments lie apart.
+        Such as ``Trumpet, onset, high``; None where nothing is stated. A family is told where no instrument
+        is. Of an instrument the register is told; else the octave, since registers of different instruments
+        lie apart.
     """
     stated = {each.kind: each.value for each in commonalities if each.stated}
-    left_out = "octave" if {"instrument", "register"} <= stated.keys() else "register"
-    if "octave" not in stated:
-        left_out = "octave"
-    words = [stated[kind] for kind in KINDS if kind in stated and kind != left_out]
+    if "instrument" in stated:
+        stated.pop("family", None)
+    if {"instrument", "register"} <= stated.keys():
+        stated.pop("octave", None)
+    elif "octave" in stated:
+        stated.pop("register", None)
+    words = [stated[kind] for kind in KINDS if kind in stated]
     if not words:
         return None
     name = ", ".join(words)

@@ -16,7 +16,7 @@ from ml.synthesis.melodies.settings import RandomMelody
 from ml.synthesis.recipe import CustomInstrument, Recipe
 from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT
 
-DEFAULT_CLIPS = 1_500
+DEFAULT_CLIPS = 1_200
 DEFAULT_SEED = 20_261_130
 _NUMBER_WEIGHTS = {1: 4.0, 2: 3.0, 3: 2.0}  # of instruments in a clip
 

@@ -12,17 +12,10 @@ from ml.concepts.moments import KINDS, Traits
 from ml.concepts.naming import MIN_MEASURED, BaseRates, Commonality, name_of
 
 N_CHANNELS = 256
-PLAIN: Traits = {
-    "instrument": "Trumpet",
-    "phase": "sustain",
-    "register": "middle",
-    "octave": "C4-B4",
-    "pitch class": "C",
-    "velocity": "medium",
-    "vibrato": "straight",
-}
+FAMILIES = {"Trumpet": "winds", "Piccolo": "winds", "Violin": "strings", "Celesta": "keys"}
 VALUES = (
     ("Trumpet", "Violin", "Celesta", "Piccolo"),
+    ("",),  # the family follows from the instrument
     ("onset", "sustain", "sustain", "release"),
     ("low", "middle", "high"),
     ("C4-B4", "C5-B5"),
@@ -36,26 +29,27 @@ VALUES = (
 def rates() -> BaseRates:
     """All combinations, but that no onset has vibrato and a piccolo is always high."""
     counts = Counter(
-        values
-        for values in product(*VALUES)
-        if (values[1] != "onset" or values[6] == "straight")
-        and (values[0] != "Piccolo" or values[2] == "high")
+        combination
+        for combination in combinations()
+        if (combination[2] != "onset" or combination[7] == "straight")
+        and (combination[0] != "Piccolo" or combination[3] == "high")
     )
     return BaseRates(counts, N_CHANNELS)
+
+
+def combinations() -> list[tuple[str, ...]]:
+    return [(instrument, FAMILIES[instrument], *rest) for instrument, _, *rest in product(*VALUES)]
 
 
 def drawn(n: int, seed: int = 0, **fixed: str) -> list[Traits | None]:
     """References whose traits are drawn blindly but for those that are given."""
     rng = np.random.default_rng(seed)
-    names: dict[str, str] = {"pitch_class": "pitch class"}
-    given = {names.get(kind, kind): value for kind, value in fixed.items()}
-    return [
-        {
-            kind: given.get(kind, str(rng.choice(values)))  # type: ignore[misc]
-            for kind, values in zip(KINDS, VALUES, strict=True)
-        }
-        for _ in range(n)
-    ]
+    references: list[Traits | None] = []
+    for _ in range(n):
+        traits = {kind: str(rng.choice(values)) for kind, values in zip(KINDS, VALUES, strict=True)}
+        traits |= {kind: fixed[kind.replace(" ", "_")] for kind in KINDS if kind.replace(" ", "_") in fixed}
+        references.append({**traits, "family": FAMILIES[traits["instrument"]]})
+    return references
 
 
 def stated(found: tuple[Commonality, ...]) -> dict[str, str]:
@@ -64,7 +58,12 @@ def stated(found: tuple[Commonality, ...]) -> dict[str, str]:
 
 def test_what_all_have_in_common_is_stated(rates: BaseRates) -> None:
     found = rates.measure(drawn(50, instrument="Trumpet", phase="onset", register="high", vibrato="straight"))
-    assert stated(found) == {"instrument": "Trumpet", "phase": "onset", "register": "high"}
+    assert stated(found) == {
+        "instrument": "Trumpet",
+        "family": "winds",
+        "phase": "onset",
+        "register": "high",
+    }
     assert name_of(found) == "Trumpet, onset, high"
     by_kind = {each.kind: each for each in found}
     assert by_kind["instrument"].purity == 1.0
@@ -85,6 +84,7 @@ def test_vibrato_of_sustained_notes_is_stated(rates: BaseRates) -> None:
 
 def test_a_piccolo_is_not_called_high(rates: BaseRates) -> None:
     found = rates.measure(drawn(50, instrument="Piccolo", phase="sustain", register="high"))
+    assert {"instrument", "phase"} <= stated(found).keys()
     assert "register" not in stated(found)
 
 
@@ -92,6 +92,12 @@ def test_blind_draws_are_never_named(rates: BaseRates) -> None:
     """Of so many channels as a layer has, by chance none may be."""
     names = [name_of(rates.measure(drawn(50, seed=seed))) for seed in range(N_CHANNELS)]
     assert names == [None] * N_CHANNELS
+
+
+def test_two_of_a_family_are_named_by_it(rates: BaseRates) -> None:
+    both = [*drawn(25, instrument="Trumpet", phase="onset"), *drawn(25, instrument="Piccolo", phase="onset")]
+    found = rates.measure(both)
+    assert name_of(found) == "Winds, onset"
 
 
 def test_what_does_not_sound_lowers_purity(rates: BaseRates) -> None:
@@ -111,7 +117,7 @@ def test_few_references_state_nothing(rates: BaseRates) -> None:
 
 
 def test_trying_many_channels_asks_for_more() -> None:
-    counts = Counter(tuple(values) for values in product(*VALUES))
+    counts = Counter(combinations())
     references = drawn(20, vibrato="straight", phase="sustain")
     alike = [None if traits is None else {**traits, "velocity": "loud"} for traits in references[:16]]
     mixed: list[Traits | None] = [*alike, *drawn(4, seed=9, velocity="soft")]
@@ -126,6 +132,8 @@ def test_trying_many_channels_asks_for_more() -> None:
     [
         ({}, None),
         ({"phase": "onset"}, "Onset"),
+        ({"family": "winds", "phase": "onset"}, "Winds, onset"),
+        ({"instrument": "Violin", "family": "strings"}, "Violin"),
         ({"instrument": "Violin", "register": "high", "octave": "C6-B6"}, "Violin, high"),
         ({"instrument": "Violin", "octave": "C6-B6", "vibrato": "vibrato"}, "Violin, C6-B6, vibrato"),
         ({"register": "low", "octave": "C2-B2"}, "C2-B2"),
