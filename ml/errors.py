@@ -62,6 +62,18 @@ class UnknownLayerError(InvalidRequestError):
     code: ClassVar[str] = "unknown-layer"
 
 
+class MissingAtlasError(TimbrescopeError):
+    """A model has no atlas of its concepts."""
+
+    code: ClassVar[str] = "missing-atlas"
+
+
+class UnknownConceptError(TimbrescopeError):
+    """An atlas has no such layer, channel or reference; `extra` holds `unknown` and `available`."""
+
+    code: ClassVar[str] = "unknown-concept"
+
+
 class RangeRequiredError(InvalidRequestError):
     """A long recording was to be explained without saying which part of it."""
 

@@ -14,7 +14,7 @@ from service.documentation import API_VERSION, describe
 from service.errors import install_error_handlers
 from service.metrics import Metrics
 from service.middleware import RequestRecorder
-from service.routes import analysis, catalog, health, jobs, orders, pages
+from service.routes import analysis, catalog, concepts, health, jobs, orders, pages
 from service.services import open_services
 from service.settings import ServiceSettings
 
@@ -45,7 +45,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(RequestRecorder, metrics=metrics)
     install_error_handlers(app)
-    for module in (analysis, orders, jobs, catalog, health, pages):
+    for module in (analysis, orders, jobs, catalog, concepts, health, pages):
         app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=str(pages.STATIC)), name="static")
     return app

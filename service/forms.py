@@ -102,6 +102,9 @@ class ExplainForm(ClassifyForm, _AskedWay):
 class CheckForm(_AskedWay):
     """The fields of `POST /explain/check`."""
 
+    concepts: Annotated[int, Field(ge=0, le=MAX_CONCEPTS)] = Field(
+        0, description="How many concepts per instrument.", examples=[0]
+    )
     stem: list[UploadFile] = Field(
         description=f"What one instrument plays, as audio; repeatable, up to {MAX_STEMS}. All of one length "
         f"and sample rate, {LONGEST_EXPLAINED_S:g} s at most; together no larger than a recording may be."

@@ -17,6 +17,7 @@ from redis import Redis
 
 from ml.errors import UnknownInstrumentError, UnknownLayerError, UnknownModelError
 from worker import keys
+from worker.atlases import Atlases
 from worker.errors import NoWorkerError
 
 HEARTBEAT_S = 5.0
@@ -80,10 +81,11 @@ def model_from_card(
 
 
 class Catalog:
-    """What the workers serve."""
+    """What the workers serve, and what they tell of the concepts of it."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self.atlases = Atlases(redis)
 
     def announce(self, worker: str, models: Sequence[PublishedModel]) -> None:
         """A worker's process says, again and again, that it is ready and what it serves."""

@@ -63,6 +63,18 @@ class ModelGoneError(TimbrescopeError):
     code: ClassVar[str] = "model-gone"
 
 
+class ModelNotFoundError(TimbrescopeError):
+    """A path names a model that there is not; `extra` holds `unknown` and `available`."""
+
+    code: ClassVar[str] = "model-not-found"
+
+
+class StillRenderingError(TimbrescopeError):
+    """What was asked for is being made, and takes longer than one may wait for it."""
+
+    code: ClassVar[str] = "still-rendering"
+
+
 class UnauthorizedError(TimbrescopeError):
     """The request needs an admin key, and came without one or with a wrong one."""
 

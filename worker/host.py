@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from ml.checkpoint import CARD_NAME, ModelCard, read_card
 from ml.errors import TimbrescopeError, UnknownModelError
+from worker.atlases import AtlasDocuments
 from worker.catalog import Catalog, PublishedModel, model_from_card
 from worker.errors import ModelGoneError
 from worker.questions import ModelRef
 from worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
+    from ml.concepts.atlas import Atlas
     from ml.model import Model
 
 log = logging.getLogger(__name__)
@@ -55,6 +57,15 @@ def with_layers(model: PublishedModel) -> PublishedModel:
     return replace(model, layers=convolutions_of(network))
 
 
+def announced_atlases(settings: WorkerSettings) -> tuple[AtlasDocuments, ...]:
+    """What is told of the concepts of the models that this worker brings along."""
+    from worker.concepts import atlas_of, documents_of
+
+    folders = installed_models(settings.models_dir).values()
+    found = ((read_card(folder), atlas_of(folder)) for folder in folders)
+    return tuple(documents_of(card, atlas) for card, atlas in found if atlas is not None)
+
+
 def installed_models(models_dir: Path) -> dict[str, Path]:
     """The folder of every model in `models_dir`, by the id on its card."""
     folders = sorted(path.parent for path in models_dir.glob(f"*/{CARD_NAME}"))
@@ -72,6 +83,7 @@ class ModelHost:
         self._catalog = catalog
         self._folders = installed_models(settings.models_dir)
         self._loaded: dict[str, Model] = {}
+        self._atlases: dict[str, Atlas | None] = {}
         self._fetched: OrderedDict[str, Model] = OrderedDict()
         self._brought(settings.default_model)
 
@@ -96,6 +108,17 @@ class ModelHost:
         while len(self._fetched) > MOST_LOADED:
             self._fetched.popitem(last=False)
         return self._fetched[ref.version]
+
+    def atlas(self, model: "Model") -> "Atlas | None":
+        """The atlas of a model's concepts, for one that this worker brings along and that has one."""
+        from worker.concepts import atlas_of
+
+        if model.card.id not in self._folders:
+            return None
+        if model.card.id not in self._atlases:
+            self._atlases[model.card.id] = atlas_of(self._folders[model.card.id])
+        found = self._atlases[model.card.id]
+        return found if found is not None and found.model_sha256 == model.card.sha256 else None
 
     def remember_published(self) -> None:
         """Tells the catalogue which models lie where trainings leave them, in case it has forgotten."""

@@ -22,6 +22,8 @@ LEASE_HOLDERS = f"{PREFIX}lease-holders"
 PLACES = f"{PREFIX}places"
 # String that lives as long as one reaper's turn.
 REAPER = f"{PREFIX}reaper"
+# Sorted set of the references of concepts that are kept, by when they were rendered (seconds).
+REFERENCES = f"{PREFIX}references"
 
 
 def record(job_id: str) -> str:
@@ -83,6 +85,21 @@ def parts(job_id: str) -> tuple[str, ...]:
 def tombstone(job_id: str) -> str:
     """String: what became of a job that is gone (or will have: it is written when the job ends)."""
     return f"{PREFIX}gone:{job_id}"
+
+
+def atlas(model_id: str, sha256: str) -> str:
+    """Hash: what is told of a model's concepts, as JSON by the documents' names."""
+    return f"{PREFIX}atlas:{model_id}:{sha256}"
+
+
+def reference(name: str) -> str:
+    """Hash: the sound and the picture of a concept's reference, or the problem with it."""
+    return f"{PREFIX}reference:{name}"
+
+
+def reference_asked(name: str) -> str:
+    """String that lives while a reference is being rendered, or its message waits."""
+    return f"{PREFIX}reference:{name}:asked"
 
 
 def queue(name: str) -> str:

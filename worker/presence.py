@@ -10,6 +10,7 @@ import platform
 import threading
 from collections.abc import Sequence
 
+from worker.atlases import AtlasDocuments
 from worker.catalog import HEARTBEAT_S, Catalog, PublishedModel
 from worker.connection import UNAVAILABLE
 
@@ -29,10 +30,17 @@ def names_of_worker(pid: int) -> str:
 class Presence:
     """Announces a process again and again until it is stopped."""
 
-    def __init__(self, catalog: Catalog, name: str, models: Sequence[PublishedModel]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        name: str,
+        models: Sequence[PublishedModel],
+        atlases: Sequence[AtlasDocuments] = (),
+    ) -> None:
         self._catalog = catalog
         self._name = name
         self._models = models
+        self._atlases = atlases
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._announce, name="presence", daemon=True)
 
@@ -54,6 +62,8 @@ class Presence:
         while not self._stopped.is_set():
             try:
                 self._catalog.announce(self._name, self._models)
+                for atlas in self._atlases:
+                    self._catalog.atlases.keep(atlas)
             except UNAVAILABLE as error:
                 log.warning("could not announce this process", extra={"error": str(error)})
             self._stopped.wait(HEARTBEAT_S)

@@ -11,11 +11,13 @@ from http import HTTPStatus
 from ml.errors import (
     ConflictError,
     InvalidRequestError,
+    MissingAtlasError,
     RangeRequiredError,
     StorageError,
     StorageUnavailableError,
     SystemDependencyError,
     TimbrescopeError,
+    UnknownConceptError,
     UnknownInstrumentError,
     UnknownLayerError,
     UnknownMethodError,
@@ -56,6 +58,9 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     UnknownModelError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown model"),
     UnknownMethodError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown method"),
     UnknownLayerError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Unknown layer"),
+    MissingAtlasError: (HTTPStatus.NOT_FOUND, "No atlas of concepts"),
+    UnknownConceptError: (HTTPStatus.NOT_FOUND, "Unknown concept"),
+    errors.ModelNotFoundError: (HTTPStatus.NOT_FOUND, "Model not found"),
     RangeRequiredError: (HTTPStatus.UNPROCESSABLE_ENTITY, "A long recording needs a range"),
     ConflictError: (HTTPStatus.CONFLICT, "Something else is there already"),
     StorageError: (HTTPStatus.INSUFFICIENT_STORAGE, "Nothing can be stored"),
@@ -77,6 +82,7 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     errors.UnsupportedBodyError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not a supported kind of body"),
     errors.BodyTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
     errors.QueueFullError: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
+    errors.StillRenderingError: (HTTPStatus.SERVICE_UNAVAILABLE, "Still being rendered"),
     errors.NoWorkerError: (HTTPStatus.SERVICE_UNAVAILABLE, "No worker"),
     errors.StoreUnavailableError: (HTTPStatus.SERVICE_UNAVAILABLE, "The store is not available"),
     errors.TimeLimitError: (HTTPStatus.INTERNAL_SERVER_ERROR, "The job took too long"),
@@ -88,6 +94,7 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
 RETRY_AFTER_S: dict[type[TimbrescopeError], int] = {
     errors.QueueFullError: 10,
     errors.NoWorkerError: 5,
+    errors.StillRenderingError: 2,
     errors.StoreUnavailableError: 5,
 }
 

@@ -1,4 +1,4 @@
-"""The way to the workers: Celery's queues, which carry nothing but a job's id.
+"""The way to the workers: Celery's queues, which carry nothing but a job's id, or a reference's name.
 
 Conventions: tasks are known by name, so that who hands out work need not import who does it. What a message
 needs to survive (late acknowledgement, one at a time, a bounded number of repeats) is configured here, once
@@ -13,6 +13,7 @@ from kombu.utils.scheduling import priority_cycle
 from worker import keys
 from worker.connection import CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
 from worker.jobs import Job, JobKind, QueueName
+from worker.references import Reference, to_message
 from worker.settings import SharedSettings
 
 TASK_OF = {
@@ -22,6 +23,8 @@ TASK_OF = {
     JobKind.DATASET: "timbrescope.dataset",
     JobKind.TRAINING: "timbrescope.training",
 }
+
+REFERENCE_TASK = "timbrescope.reference"
 
 # How often the broker looks for messages whose worker went silent past the visibility timeout.
 RESTORE_SWEEP_S = 5
@@ -103,9 +106,16 @@ class JobQueue:
         for _ in range(times):
             self._send(job, None)
 
+    def send_reference(self, reference: Reference) -> None:
+        """Asks some worker to render a concept's reference; raises like `send`."""
+        self._publish(REFERENCE_TASK, to_message(reference), None, QueueName.INTERACTIVE)
+
     def _send(self, job: Job, message_id: str | None) -> None:
+        self._publish(TASK_OF[job.kind], job.id, message_id, job.queue)
+
+    def _publish(self, task: str, argument: object, message_id: str | None, queue: QueueName) -> None:
         try:
-            self._app.send_task(TASK_OF[job.kind], args=[job.id], task_id=message_id, queue=job.queue.value)
+            self._app.send_task(task, args=[argument], task_id=message_id, queue=queue.value)
         except (OperationalError, *UNAVAILABLE) as error:
             raise unavailable(error) from error
 

@@ -10,6 +10,7 @@ its place.
 
 import logging
 from collections.abc import Sequence
+from typing import Any
 
 from billiard.exceptions import WorkerLostError as ProcessDied
 from celery import Task, shared_task
@@ -19,11 +20,18 @@ from celery.signals import setup_logging, task_failure, worker_process_init, wor
 from ml.errors import TimbrescopeError
 from worker.attempt import ABSENT, Attempt, Delivery, Outcome
 from worker.connection import UNAVAILABLE, connect
-from worker.errors import IllegalTransitionError, StoreUnavailableError, TimeLimitError, WorkerLostError
+from worker.errors import (
+    IllegalTransitionError,
+    InternalError,
+    StoreUnavailableError,
+    TimeLimitError,
+    WorkerLostError,
+)
 from worker.jobs import Job, JobKind
 from worker.logs import configure_logging
 from worker.problems import problem_of
-from worker.queue import TASK_OF
+from worker.queue import REFERENCE_TASK, TASK_OF
+from worker.references import from_message
 from worker.workplace import PATIENCE, job_store, worker_settings, workplace
 
 log = logging.getLogger(__name__)
@@ -32,6 +40,7 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_S = 5
 
 JobTask = Task[[str], None]
+ReferenceTask = Task[[dict[str, Any]], None]
 
 
 @setup_logging.connect(weak=False)
@@ -90,6 +99,27 @@ def dataset(self: JobTask, job_id: str) -> None:
     _do(self, job_id)
 
 
+@shared_task(bind=True, name=REFERENCE_TASK, default_retry_delay=0)
+def reference(self: ReferenceTask, message: dict[str, Any]) -> None:
+    """Renders a concept's reference; who asked for it is told of whatever goes wrong."""
+    here, wanted = workplace(), from_message(message)
+    if here.references.find(wanted) is not None:
+        return
+    from worker.rendering import render
+
+    try:
+        here.references.fill(wanted, render(wanted, here))
+    except TimbrescopeError as error:
+        here.references.fail(wanted, problem_of(error))
+    except UNAVAILABLE as error:
+        log.warning("the store went away", extra={"reference": wanted.name, "error": str(error)})
+    except Exception:
+        log.exception("fault while rendering", extra={"reference": wanted.name})
+        here.host.forget()
+        fault = InternalError("A fault in the service; its log says more.")
+        here.references.fail(wanted, problem_of(fault))
+
+
 def _do(task: JobTask, job_id: str) -> None:
     here = workplace()
     delivery = Delivery(str(task.request.id), task.request.retries)
@@ -123,6 +153,8 @@ def _work(job: Job, attempt: Attempt) -> Outcome:
 @task_failure.connect(weak=False)
 def end_in_its_place(sender: JobTask, exception: BaseException, args: Sequence[str], **_: object) -> None:
     """In the parent: ends the job of a process that was killed and will not be started again."""
+    if sender.name == REFERENCE_TASK:
+        return  # whoever still wants it asks again
     if isinstance(exception, TimeLimitExceeded):
         cause: TimbrescopeError = TimeLimitError(
             "The job took longer than any job may take, and was stopped."

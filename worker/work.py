@@ -1,4 +1,4 @@
-"""What the jobs do: from the recording's bytes to artefacts and a result, by calling `ml` in order.
+"""What jobs about sound do: from the recordings' bytes to artefacts and a result, by calling `ml` in order.
 
 Conventions: a work function takes the job, the attempt (for the upload, for reports and for artefacts) and
 the process's workplace, and returns the result as it stands in the job's JSON. Artefacts are stored before it
@@ -11,10 +11,14 @@ from functools import partial
 import numpy as np
 
 from ml import artifacts
+from ml.check import StemFile, check_stems, read_stems
 from ml.classification import classify
+from ml.explained import Explanation
 from ml.explanation import explain
 from ml.model import Model
 from ml.recording import Recording, load_recording
+from ml.score import midi_notes, midi_stems
+from ml.truth.stems import Stem
 from worker.attempt import Attempt, Outcome
 from worker.errors import InternalError
 from worker.jobs import Job, JobKind, artifact_path
@@ -42,6 +46,7 @@ def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     model = _model(job, attempt, here)
     recording = _recording(attempt, model, here.settings)
     asked = job.parameters
+    is_midi = job.input is not None and job.input.format == "midi"
     explanation = explain(
         model,
         recording,
@@ -51,10 +56,34 @@ def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
         start_s=asked.start_s,
         duration_s=asked.duration_s,
         engine=asked.engine,
+        method=asked.method,
+        layer=asked.layer,
+        contrast=asked.contrast,
+        stems=_played_stems(job, attempt, recording, here.settings) if is_midi else None,
+        notes=midi_notes(_upload(attempt), here.settings.media_limits) if is_midi else None,
         on_progress=attempt.progress,
     )
-    _keep(attempt, artifacts.explanation_artifacts(explanation, on_progress=attempt.progress))
-    return artifacts.explanation_result(explanation, partial(artifact_path, job.id))
+    return _explained(job, attempt, explanation)
+
+
+def check_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
+    """Explains the mix of some stems, and holds the maps against them."""
+    model = _model(job, attempt, here)
+    asked, uploads = job.parameters, attempt.uploads()
+    attempt.progress("decoding", 0, len(uploads))
+    files = [StemFile(stem.instrument, data) for stem, data in zip(job.stems, uploads, strict=True)]
+    stems = read_stems(files, sample_rate_hz=model.sample_rate_hz, limits=here.settings.media_limits)
+    attempt.progress("decoding", len(uploads), len(uploads))
+    explanation = check_stems(
+        model,
+        stems,
+        n_concepts=asked.n_concepts,
+        engine=asked.engine,
+        method=asked.method,
+        layer=asked.layer,
+        on_progress=attempt.progress,
+    )
+    return _explained(job, attempt, explanation)
 
 
 def warm_up(model: Model) -> None:
@@ -71,6 +100,7 @@ def warm_up(model: Model) -> None:
 WORK: dict[JobKind, JobWork] = {
     JobKind.CLASSIFY: classify_job,
     JobKind.EXPLAIN: explain_job,
+    JobKind.CHECK: check_job,
     JobKind.TRAINING: training_piece,
 }
 
@@ -86,9 +116,8 @@ def _model(job: Job, attempt: Attempt, here: Workplace) -> Model:
 
 def _recording(attempt: Attempt, model: Model, settings: WorkerSettings) -> Recording:
     attempt.progress("decoding", 0, 1)
-    (data,) = attempt.uploads()
     recording = load_recording(
-        data,
+        _upload(attempt),
         sample_rate_hz=model.sample_rate_hz,
         limits=settings.media_limits,
         soundfont=settings.soundfont,
@@ -96,6 +125,32 @@ def _recording(attempt: Attempt, model: Model, settings: WorkerSettings) -> Reco
     )
     attempt.progress("decoding", 1, 1)
     return recording
+
+
+def _upload(attempt: Attempt) -> bytes:
+    (data,) = attempt.uploads()
+    return data
+
+
+def _played_stems(
+    job: Job, attempt: Attempt, recording: Recording, settings: WorkerSettings
+) -> tuple[Stem, ...]:
+    """What each instrument plays of a MIDI file, as far as it is to be explained."""
+    asked = job.parameters
+    until_s = None if asked.duration_s is None else (asked.start_s or 0.0) + asked.duration_s
+    return midi_stems(
+        _upload(attempt),
+        recording,
+        limits=settings.media_limits,
+        soundfont=settings.soundfont,
+        until_s=until_s,
+        on_progress=attempt.progress,
+    )
+
+
+def _explained(job: Job, attempt: Attempt, explanation: Explanation) -> Outcome:
+    _keep(attempt, artifacts.explanation_artifacts(explanation, on_progress=attempt.progress))
+    return artifacts.explanation_result(explanation, partial(artifact_path, job.id))
 
 
 def _keep(attempt: Attempt, made: Iterable[artifacts.Artifact]) -> None:

@@ -14,11 +14,12 @@ from worker.artifacts import ArtifactStore
 from worker.attempt import Delivery, Work, attempt_job
 from worker.catalog import Catalog
 from worker.connection import connect
-from worker.host import ModelHost, announcements, with_layers
+from worker.host import ModelHost, announced_atlases, announcements, with_layers
 from worker.leases import Leases
 from worker.presence import Presence, process_name
 from worker.queue import JobQueue
 from worker.reaper import Reaper
+from worker.references import References
 from worker.settings import WorkerSettings
 from worker.store import JobStore, Lifetimes
 
@@ -47,6 +48,11 @@ class Workplace:
     def artifacts(self) -> ArtifactStore:
         """The files that jobs made."""
         return ArtifactStore(self.redis)
+
+    @property
+    def references(self) -> References:
+        """The rendered references of concepts."""
+        return References(self.redis)
 
     @property
     def leases(self) -> Leases:
@@ -79,7 +85,12 @@ def workplace() -> Workplace:
         redis=redis,
         host=ModelHost(settings, Catalog(redis)),
         queue=JobQueue(settings),
-        presence=Presence(catalog, process_name(), [with_layers(model) for model in announcements(settings)]),
+        presence=Presence(
+            catalog,
+            process_name(),
+            [with_layers(model) for model in announcements(settings)],
+            announced_atlases(settings),
+        ),
         reaper=Reaper(beside, job_store(beside, settings), JobQueue(settings)),
     )
 

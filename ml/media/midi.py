@@ -23,6 +23,7 @@ US_PER_S = 1_000_000
 UNRELEASED_NOTE_S = 1.0
 NOTE_OFF, NOTE_ON, CONTROL_CHANGE, SYSEX = 0x80, 0x90, 0xB0, 0xF0
 RELEASE_VELOCITY = 64
+SUSTAIN_PEDAL, PEDAL_DOWN = 64, 64
 # Controllers that silence a channel: all sound off, and from all notes off to the end of the mode messages.
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 
@@ -44,17 +45,26 @@ class MidiScore:
     n_notes: int
 
     def sounds_between(self, start_s: float, end_s: float) -> bool:
-        """Whether a note is held within the range; what rings on after its release does not count."""
+        """Whether a note sounds within the range, by key or by pedal; its release does not count."""
         held: dict[tuple[int, int], float] = {}
+        pedals: set[int] = set()
         for event in self.events:
+            kind, channel = event.message[0] & 0xF0, event.message[0] & 0x0F
             if event.time_s > start_s and held:
                 return True  # since before the range
             if event.time_s >= end_s:
                 return False
-            if event.time_s >= start_s and event.message[0] & 0xF0 == NOTE_ON:
+            if event.time_s >= start_s and kind == NOTE_ON:
                 return True
-            _follow(held, event.message, event.time_s)
-        return False
+            if kind == CONTROL_CHANGE and event.message[1] == SUSTAIN_PEDAL:
+                if event.message[2] >= PEDAL_DOWN:
+                    pedals.add(channel)
+                else:
+                    pedals.discard(channel)
+                    held = {key: since_s for key, since_s in held.items() if key[0] != channel}
+            elif kind != NOTE_OFF or channel not in pedals:
+                _follow(held, event.message, event.time_s)
+        return bool(held) and start_s < self.duration_s
 
 
 def parse_midi(data: bytes, limits: MediaLimits = DEFAULT_LIMITS) -> MidiScore:

@@ -10,7 +10,15 @@ import pytest
 import yaml
 
 from ml.relevance.methods import METHODS
-from service import examples, explain_schemas, order_examples, result_examples, schemas
+from service import (
+    concept_examples,
+    concept_schemas,
+    examples,
+    explain_schemas,
+    order_examples,
+    result_examples,
+    schemas,
+)
 from service.openapi import document_text, main
 from service.orders import DatasetRequest, TrainingRequest
 from worker.problems import MEDIA_TYPE
@@ -48,6 +56,9 @@ def test_every_call_of_the_contract_is_there() -> None:
         "GET /jobs/{job_id}/events",
         "GET /metrics",
         "GET /models",
+        "GET /models/{model_id}/concepts",
+        "GET /models/{model_id}/concepts/{layer}/{channel}",
+        "GET /models/{model_id}/concepts/{layer}/{channel}/references/{name}",
         "POST /classify",
         "POST /datasets",
         "POST /explain",
@@ -172,6 +183,8 @@ def test_examples_of_orders_are_taken() -> None:
         (explain_schemas.ExplainResult, result_examples.EXPLAIN_RESULT),
         (explain_schemas.ExplainResult, result_examples.CHECK_RESULT),
         (schemas.ModelList, examples.MODEL_LIST),
+        (concept_schemas.AtlasDocument, concept_examples.ATLAS),
+        (concept_schemas.ConceptDocument, concept_examples.CONCEPT),
         (schemas.InstrumentList, examples.INSTRUMENT_LIST),
     ],
 )

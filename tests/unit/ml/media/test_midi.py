@@ -72,6 +72,21 @@ def test_whether_anything_sounds_in_a_range(start_s: float, end_s: float, sounds
     assert parse_midi(midi(MELODY + after_a_pause)).sounds_between(start_s, end_s) is sounds
 
 
+@pytest.mark.parametrize(("start_s", "sounds"), [(0.6, True), (1.1, False), (1.9, False)])
+def test_a_pedal_holds_notes(start_s: float, sounds: bool) -> None:
+    pedal_down, pedal_up = b"\x00\xb0\x40\x7f", b"\x83\x60\xb0\x40\x00"  # half a second after the key
+    last_event = b"\x83\x60\xb0\x07\x40\x83\x60\xb0\x07\x40"  # two more halves
+    score = parse_midi(midi(pedal_down + NOTE + pedal_up + last_event))
+    assert score.duration_s == 2.0
+    assert score.sounds_between(start_s, start_s + 0.2) is sounds
+
+
+def test_a_pedal_that_stays_down_holds_to_the_end() -> None:
+    score = parse_midi(midi(b"\x00\xb0\x40\x7f" + NOTE + b"\x83\x60\xb0\x07\x40"))
+    assert score.sounds_between(0.8, 0.9)
+    assert not score.sounds_between(1.0, 2.0)
+
+
 def test_the_tempo_may_change_within_a_note() -> None:
     slower = b"\x81\x70\xff\x51\x03\x0f\x42\x40"  # after 240 ticks: one quarter note per second
     data = midi(b"\x00\x90\x3c\x40" + slower + b"\x81\x70\x80\x3c\x40")

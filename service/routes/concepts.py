@@ -1,0 +1,136 @@
+"""`GET /models/{model_id}/concepts` and below: what a model's channels listen to, to read, hear and see."""
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Path
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from ml.errors import UnknownConceptError, UnknownModelError
+from service import concept_examples as examples
+from service.concept_schemas import AtlasDocument, ConceptDocument
+from service.documentation import answer, problems, raw_answer
+from service.errors import problem_response
+from service.etag import matches, strong_etag
+from service.examples import NOT_READY, STORE_UNAVAILABLE
+from service.references import rendered
+from service.services import Provided, Services
+from worker.catalog import PublishedModel
+from worker.errors import ModelNotFoundError
+from worker.problems import Problem
+from worker.questions import ModelRef
+from worker.references import Reference
+
+router = APIRouter(prefix="/models/{model_id}/concepts", tags=["models"])
+
+ModelId = Annotated[str, Path(description="A model's id.", examples=["default"])]
+Layer = Annotated[str, Path(description="One of the atlas's layers.", examples=["features.conv5"])]
+Channel = Annotated[int, Path(ge=0, description="A channel of it.", examples=[17])]
+
+_KINDS: tuple[Literal["wav", "png"], ...] = ("wav", "png")
+_ABSENT = {
+    "model_not_found": examples.MODEL_NOT_FOUND,
+    "missing_atlas": examples.MISSING_ATLAS,
+    "store_unavailable": STORE_UNAVAILABLE,
+    "no_worker": NOT_READY,
+}
+
+
+@router.get(
+    "",
+    response_model=AtlasDocument,
+    responses={200: answer("The concepts", AtlasDocument, examples.ATLAS), **problems(**_ABSENT)},
+    summary="List the concepts of a model",
+)
+def list_concepts(services: Provided, model_id: ModelId) -> dict[str, Any]:
+    """What each channel of the model's last layers listens to: the atlas that comes with the model.
+
+    A concept is named by what its references have in common, where that is pure enough to be said.
+    """
+    model = _model(services, model_id)
+    return services.catalog.atlases.overview(model.id, model.sha256)
+
+
+@router.get(
+    "/{layer}/{channel}",
+    response_model=ConceptDocument,
+    responses={
+        200: answer("The concept", ConceptDocument, examples.CONCEPT),
+        **problems(**_ABSENT, unknown_concept=examples.UNKNOWN_CONCEPT),
+    },
+    summary="Look at a concept",
+)
+def get_concept(services: Provided, model_id: ModelId, layer: Layer, channel: Channel) -> dict[str, Any]:
+    """The clips and moments that most use the concept, each with its notes, its sound and its picture."""
+    model = _model(services, model_id)
+    return services.catalog.atlases.concept(model.id, model.sha256, layer, channel)
+
+
+@router.get(
+    "/{layer}/{channel}/references/{name}",
+    response_class=Response,
+    responses={
+        200: raw_answer(
+            "The sound, or the picture",
+            {"audio/wav": None, "image/png": None},
+            {"ETag": "Strong: the SHA-256 of the content."},
+        ),
+        304: {"description": "The client's copy is the same"},
+        **problems(
+            **_ABSENT, unknown_reference=examples.UNKNOWN_REFERENCE, still_rendering=examples.STILL_RENDERING
+        ),
+    },
+    summary="Hear or see what a concept listens to",
+)
+async def get_reference(
+    services: Provided,
+    *,
+    model_id: ModelId,
+    layer: Layer,
+    channel: Channel,
+    name: Annotated[
+        str, Path(description="The reference and the kind of file.", examples=["0.wav", "0.png"])
+    ],
+    if_none_match: Annotated[str | None, Header(description="ETags of copies that the client has.")] = None,
+) -> Response:
+    """What the concept sees of a reference clip: its sound as `wav`, its spectrogram as `png`.
+
+    It is rendered when it is first asked for, and kept for a while.
+    """
+    wanted, kind = await run_in_threadpool(_wanted, services, model_id, layer, channel, name)
+    found = await rendered(services, wanted)
+    if isinstance(found, Problem):
+        return problem_response(found)
+    data, media_type = (found.wav, "audio/wav") if kind == "wav" else (found.png, "image/png")
+    headers = {"ETag": strong_etag(hashlib.sha256(data).hexdigest()), "Cache-Control": "private, no-cache"}
+    if matches(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type=media_type, headers=headers)
+
+
+def _model(services: Services, model_id: str) -> PublishedModel:
+    try:
+        return services.catalog.model(model_id)
+    except UnknownModelError as error:
+        raise ModelNotFoundError(str(error), extra=error.extra) from error
+
+
+def _wanted(
+    services: Services, model_id: str, layer: str, channel: int, name: str
+) -> tuple[Reference, Literal["wav", "png"]]:
+    """The reference and the kind of file that a path names."""
+    model = _model(services, model_id)
+    concept = services.catalog.atlases.concept(model.id, model.sha256, layer, channel)
+    known = {
+        f"{reference['reference']}.{kind}": (reference["reference"], kind)
+        for reference in concept["references"]
+        for kind in _KINDS
+    }
+    if name not in known:
+        raise UnknownConceptError(
+            f"Channel {channel} of {layer} has no reference {name[:100]!r}.",
+            extra={"unknown": name, "available": list(known)},
+        )
+    place, kind = known[name]
+    return Reference(ModelRef(model.id, model.sha256, model.version), layer, channel, place), kind
