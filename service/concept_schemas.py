@@ -35,7 +35,7 @@ class TraitDocument(Open):
 class _Concept(Open):
     channel: int
     status: Literal["named", "unnamed", "against", "dead"] = Field(
-        description="Whether it has a name; or none, for its references have too little in common; or has never "
+        description="Whether it has a name; or none, its references having little in common; or has never "
         "spoken for an instrument that played; or has never had any relevance."
     )
     name: str | None = Field(description="What its references have in common.")

@@ -1,0 +1,60 @@
+"""References of concepts: asked for once, kept for a while, or told why not."""
+
+import pytest
+from redis import Redis
+
+from worker import keys, references
+from worker.errors import ModelGoneError
+from worker.problems import problem_of
+from worker.questions import ModelRef
+from worker.references import Reference, References, Rendered, from_message, to_message
+
+
+def reference(place: int = 0) -> Reference:
+    return Reference(ModelRef("default", "00" * 32, "v1"), "features.conv5", 17, place)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Redis:
+    return Redis.from_url(redis_url)
+
+
+@pytest.fixture
+def kept(redis: Redis) -> References:
+    return References(redis)
+
+
+def test_one_of_all_who_want_it_asks(kept: References) -> None:
+    assert kept.find(reference()) is None
+    assert [kept.ask(reference()) for _ in range(3)] == [True, False, False]
+    assert kept.ask(reference(1))
+
+
+def test_it_is_found_once_it_is_rendered(redis: Redis, kept: References) -> None:
+    kept.ask(reference())
+    kept.fill(reference(), Rendered(b"sound", b"picture"))
+    assert kept.find(reference()) == Rendered(b"sound", b"picture")
+    assert kept.find(reference(1)) is None
+    assert 0 < redis.pttl(keys.reference(reference().name)) <= 3_600_000
+    assert kept.ask(reference())  # as it will be once this has expired
+
+
+def test_a_problem_is_told_and_soon_forgotten(redis: Redis, kept: References) -> None:
+    problem = problem_of(ModelGoneError("Gone.", extra={"unknown": "default"}))
+    kept.fail(reference(), problem)
+    assert kept.find(reference()) == problem
+    assert 0 < redis.pttl(keys.reference(reference().name)) <= 30_000
+    kept.fill(reference(), Rendered(b"sound", b"picture"))
+    assert kept.find(reference()) == Rendered(b"sound", b"picture")
+
+
+def test_only_the_newest_are_kept(redis: Redis, kept: References, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "MOST_KEPT", 3)
+    for place in range(5):
+        kept.fill(reference(place), Rendered(b"sound", b"picture"))
+    assert [kept.find(reference(place)) is not None for place in range(5)] == [False, False, True, True, True]
+    assert redis.zcard(keys.REFERENCES) == 3
+
+
+def test_messages_carry_it_whole() -> None:
+    assert from_message(to_message(reference())) == reference()
