@@ -45,6 +45,8 @@ class Heard:
         Whether that reached the model's own threshold.
     timelines : tuple of ndarray of float64, each of shape (n_windows, n_labels)
         Probabilities window by window.
+    answers : tuple of Classification
+        What the clips gave back, one each: clips of some suites say more than which instruments play.
     """
 
     clip_set: ClipSet
@@ -53,6 +55,7 @@ class Heard:
     probabilities: NDArray[np.float64]
     present: NDArray[np.bool_]
     timelines: tuple[NDArray[np.float64], ...]
+    answers: tuple[Classification, ...] = ()
 
     def __len__(self) -> int:
         return len(self.truth)
@@ -168,4 +171,5 @@ def _collect(clip_set: ClipSet, labels: tuple[str, ...], answers: Sequence[Class
             np.array([[window.probabilities[label] for label in labels] for window in answer.timeline])
             for answer in answers
         ),
+        answers=tuple(answers),
     )
