@@ -156,6 +156,8 @@ def _hook_of(rule: Rule) -> Hook:
             return zennit_rules.Epsilon(epsilon=EPSILON)
         case Gamma(gamma):
             return zennit_rules.Gamma(gamma=gamma)
+        case AlphaBeta(1.0, 0.0):
+            return zennit_rules.ZPlus()
         case AlphaBeta(alpha, beta):
             return zennit_rules.AlphaBeta(alpha=alpha, beta=beta)
         case Flat():
