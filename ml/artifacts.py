@@ -1,31 +1,47 @@
-"""Results as others see them: the contract's JSON, and the files that go with it.
+"""Results as files: what the service stores and the command line writes, with the same names and bytes.
 
-Used by the service's tasks and by the command line alike, so both write the same names and bytes. Every NPZ
-holds one map (`relevance`, or `level_db` for the spectrogram), float32 `(n_mels, n_frames)`, with
-`frequencies_hz` `(n_mels,)` and `times_s` `(n_frames,)`.
+Every NPZ holds one map, float32 `(n_mels, n_frames)`: `relevance`, or `level_db` for the spectrogram, or
+`share` for what is truly an instrument's, with `frequencies_hz` `(n_mels,)` and `times_s` `(n_frames,)`. The
+JSON that goes with the files is `ml.results`.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.io import wavfile
 
-from ml.classification import Classification, Progress
-from ml.drawing import draw_map, draw_spectrogram, saturation
-from ml.explanation import ConceptExplanation, Explanation, InstrumentExplanation, Spectrogram
-from ml.instruments import slug_of
+from ml.artifact_names import (
+    AUDIO_NAME,
+    OVERVIEW_NAME,
+    SPECTROGRAM_NAME,
+    concept_name,
+    evidence_name,
+    map_name,
+    mask_name,
+)
+from ml.classification import Progress
+from ml.drawing import MapScale, MapSheet, draw_spectrogram
+from ml.explained import ConceptExplanation, Explanation, InstrumentExplanation, Spectrogram
+from ml.overview import draw_overview
+from ml.pictures import TRUTH
 from ml.recording import Recording
+from ml.results import classification_result, explanation_result
+
+__all__ = [
+    "Artifact",
+    "classification_artifacts",
+    "classification_result",
+    "explanation_artifacts",
+    "explanation_result",
+    "pcm_wav",
+]
 
 PNG, NPZ, WAV = "image/png", "application/x-npz", "audio/wav"
-AUDIO_NAME = "audio.wav"
-SPECTROGRAM_NAME = "spectrogram"
-
-Href = Callable[[str], str]  # artefact name -> where to get it
 
 
 @dataclass(frozen=True)
@@ -35,32 +51,6 @@ class Artifact:
     name: str
     media_type: str
     data: bytes
-
-
-def classification_result(classification: Classification) -> dict[str, object]:
-    """The JSON result of a classification."""
-    return {
-        "instruments": [asdict(score) for score in classification.instruments],
-        "timeline": [asdict(window) for window in classification.timeline],
-    }
-
-
-def explanation_result(explanation: Explanation, href: Href) -> dict[str, object]:
-    """The JSON result of an explanation.
-
-    Parameters
-    ----------
-    explanation : Explanation
-    href : callable
-        Turns an artefact's name into its URL or path.
-    """
-    return {
-        **classification_result(explanation.classification),
-        "audio": {"wav": href(AUDIO_NAME)},
-        "spectrogram": _links(SPECTROGRAM_NAME, href),
-        "engine": explanation.engine,
-        "explanations": [_instrument_result(instrument, href) for instrument in explanation.instruments],
-    }
 
 
 def classification_artifacts(recording: Recording) -> Iterator[Artifact]:
@@ -77,107 +67,98 @@ def explanation_artifacts(
     ----------
     explanation : Explanation
     on_progress : callable, optional
-        Called with ("drawing", maps done, maps in all) before each map; may raise to cancel.
+        Called with ("drawing", pictures done, pictures in all) before each picture; may raise to cancel.
 
     Yields
     ------
     Artifact
-        `audio.wav`, then PNG and NPZ of the spectrogram, of every instrument's map, of its concepts and their
-        remainder.
+        `audio.wav` and `overview.png`, then PNG and NPZ of the spectrogram, of every instrument's map, of its
+        true share where stems are known, of its concepts and their remainder; and its evidence as sound.
     """
-    total = 1 + sum(1 + len(instrument.concepts) for instrument in explanation.instruments)
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        if on_progress is not None:
-            on_progress("drawing", done, total)
-        done += 1
-
+    step = _Steps(explanation, on_progress)
     spectrogram = explanation.spectrogram
     yield from classification_artifacts(explanation.recording)
     step()
+    yield Artifact(OVERVIEW_NAME, PNG, draw_overview(explanation))
+    step()
     yield Artifact(f"{SPECTROGRAM_NAME}.png", PNG, draw_spectrogram(spectrogram, "Log-mel spectrogram"))
     yield Artifact(f"{SPECTROGRAM_NAME}.npz", NPZ, _npz("level_db", spectrogram.level_db, spectrogram))
+    sheet = MapSheet(spectrogram) if explanation.instruments else None
     for instrument in explanation.instruments:
-        step()
-        scale = saturation(instrument.relevance_map)
-        certainty = f"probability {instrument.probability:.2f}"
-        title = f"{instrument.instrument}: evidence for (red) and against (blue), {certainty}"
-        yield from _map_files(map_name(instrument), instrument.relevance_map, spectrogram, title, scale)
-        for part, sound in (("kept", instrument.audible.kept), ("removed", instrument.audible.removed)):
-            yield Artifact(evidence_name(instrument, part), WAV, _pcm_wav(sound))
-        for concept in instrument.concepts:
-            step()
-            title = (
-                f"{instrument.instrument}: {_concept_words(concept)}, {concept.share:+.1%} of all relevance"
-            )
-            yield from _map_files(
-                concept_name(instrument, concept), concept.relevance_map, spectrogram, title, scale
-            )
-    if on_progress is not None:
-        on_progress("drawing", total, total)
+        assert sheet is not None
+        yield from _instrument_files(instrument, spectrogram, sheet, step)
+    yield from _mask_files(explanation, step)
+    step()
 
 
-def map_name(instrument: InstrumentExplanation) -> str:
-    """Name, without ending, of the files of an instrument's map."""
-    return f"map-{slug_of(instrument.instrument)}"
-
-
-def concept_name(instrument: InstrumentExplanation, concept: ConceptExplanation) -> str:
-    """Name, without ending, of the files of a concept's map, or of the remainder's."""
-    part = "remainder" if concept.channel is None else f"concept-{concept.channel:03d}"
-    return f"{part}-{slug_of(instrument.instrument)}"
-
-
-def evidence_name(instrument: InstrumentExplanation, part: str) -> str:
-    """Name of the sound that was ``"kept"`` as an instrument's evidence, or ``"removed"`` with it."""
-    return f"{part}-{slug_of(instrument.instrument)}.wav"
-
-
-def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[str, object]:
-    return {
-        "instrument": instrument.instrument,
-        "probability": instrument.probability,
-        "map": _links(map_name(instrument), href),
-        "evidence": {
-            "kept_wav": href(evidence_name(instrument, "kept")),
-            "removed_wav": href(evidence_name(instrument, "removed")),
-        },
-        "concepts": [
-            {
-                "layer": concept.layer,
-                "channel": concept.channel,
-                "remainder": concept.channel is None,
-                "relevance": concept.relevance,
-                "share": concept.share,
-                "map": _links(concept_name(instrument, concept), href),
-            }
-            for concept in instrument.concepts
-        ],
-        "quality": {
-            "conservation": asdict(instrument.quality.conservation),
-            "probability_kept": instrument.audible.probability_kept,
-            "probability_removed": instrument.audible.probability_removed,
-        },
-    }
-
-
-def _links(name: str, href: Href) -> dict[str, str]:
-    return {"png": href(f"{name}.png"), "npz": href(f"{name}.npz")}
-
-
-def _concept_words(concept: ConceptExplanation) -> str:
-    if concept.channel is None:
-        return "all other channels"
-    return f"channel {concept.channel} of {concept.layer}"
-
-
-def _map_files(
-    name: str, relevance: NDArray[np.float32], spectrogram: Spectrogram, title: str, scale: float
+def _instrument_files(
+    instrument: InstrumentExplanation, spectrogram: Spectrogram, sheet: MapSheet, step: Callable[[], None]
 ) -> Iterator[Artifact]:
-    yield Artifact(f"{name}.png", PNG, draw_map(spectrogram, relevance, title, scale))
-    yield Artifact(f"{name}.npz", NPZ, _npz("relevance", relevance, spectrogram))
+    """An instrument's map, its sounds and its concepts, all maps on one scale."""
+    scale = MapScale.of(instrument.relevance_map)
+    maps = [(map_name(instrument), instrument.relevance_map, _map_title(instrument))]
+    maps += [
+        (concept_name(instrument, concept), concept.relevance_map, _concept_title(instrument, concept))
+        for concept in instrument.concepts
+    ]
+    for name, relevance, title in maps:
+        step()
+        yield Artifact(f"{name}.png", PNG, sheet.draw(relevance, title, scale))
+        yield Artifact(f"{name}.npz", NPZ, _npz("relevance", relevance, spectrogram))
+    for part, sound in (("kept", instrument.audible.kept), ("removed", instrument.audible.removed)):
+        yield Artifact(evidence_name(instrument, part), WAV, pcm_wav(sound))
+
+
+def _mask_files(explanation: Explanation, step: Callable[[], None]) -> Iterator[Artifact]:
+    """What the maps should look like, where the stems say so."""
+    proven = [
+        (instrument, instrument.quality.truth)
+        for instrument in explanation.instruments
+        if instrument.quality.truth is not None
+    ]
+    if not proven:
+        return
+    spectrogram = explanation.spectrogram
+    sheet = MapSheet(spectrogram, TRUTH, "share of the sound", signed=False)
+    for instrument, truth in proven:
+        step()
+        name, title = mask_name(instrument), f"{instrument.instrument}: its true share, from its stem"
+        scale = MapScale(1.0, MapScale.of(truth.share).step)
+        yield Artifact(f"{name}.png", PNG, sheet.draw(truth.share, title, scale))
+        yield Artifact(f"{name}.npz", NPZ, _npz("share", truth.share, spectrogram))
+
+
+class _Steps:
+    """Counts pictures as they are about to be drawn."""
+
+    def __init__(self, explanation: Explanation, on_progress: Progress | None) -> None:
+        of_instruments = sum(
+            1 + len(each.concepts) + (each.quality.truth is not None) for each in explanation.instruments
+        )
+        self.total, self.done, self.on_progress = 2 + of_instruments, 0, on_progress
+
+    def __call__(self) -> None:
+        if self.on_progress is not None:
+            self.on_progress("drawing", self.done, self.total)
+        self.done += 1
+
+
+def _map_title(instrument: InstrumentExplanation) -> str:
+    subject = instrument.instrument
+    if instrument.contrast is not None:
+        subject += f" rather than {instrument.contrast}"
+    absent = "" if instrument.found else ", not found"
+    return (
+        f"{subject}: evidence for (red) and against (blue), probability {instrument.probability:.2f}{absent}"
+    )
+
+
+def _concept_title(instrument: InstrumentExplanation, concept: ConceptExplanation) -> str:
+    if concept.channel is None:
+        words = "all other channels"
+    else:
+        words = f"channel {concept.channel} of {concept.layer}"
+    return f"{instrument.instrument}: {words}, {concept.share:+.1%} of all relevance"
 
 
 def _npz(key: str, values: NDArray[np.float32], spectrogram: Spectrogram) -> bytes:
@@ -193,7 +174,7 @@ def _wav(recording: Recording) -> bytes:
     return buffer.getvalue()
 
 
-def _pcm_wav(recording: Recording) -> bytes:
+def pcm_wav(recording: Recording) -> bytes:
     """16-bit WAV: half the size, and nobody hears the difference."""
     buffer = io.BytesIO()
     samples = np.round(np.clip(recording.samples, -1.0, 1.0) * 32_767.0).astype(np.int16)

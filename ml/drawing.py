@@ -1,72 +1,127 @@
-"""Pictures of spectrograms and relevance maps that a musician can read.
+"""Pictures of spectrograms and relevance maps that a musician can read, as PNG.
 
 The frequency axis is logarithmic, in Hz, with a tick at every octave of A; time is in seconds. A map is laid
-over the grey spectrogram: red speaks for the instrument, blue against it, the stronger the more opaque.
-Colours saturate at the 99.9th percentile of the magnitudes of a map, or at `scale`, so that the maps of one
-instrument's concepts can be compared with the whole map.
+over the grey spectrogram (`ml.pictures`), and below it runs its sum over all bands, the evidence over time.
+All maps of one recording share their axes, which are most of the work: a `MapSheet` draws them once.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from ml.explanation import Spectrogram
+from ml.explained import EvidenceTimeline, Spectrogram
+from ml.pictures import (
+    RELEVANCE,
+    SHOWN_RANGE_DB,
+    Canvas,
+    LogFrequencyGrid,
+    Palette,
+    Picture,
+    blend,
+    saturation,
+    strip,
+)
 
-WIDTH_INCHES, HEIGHT_INCHES, DOTS_PER_INCH = 8.0, 4.0, 110
-PLOT_AREA = (0.1, 0.13, 0.77, 0.78)  # left, bottom, width, height as shares of the picture
-BAR_AREA = (0.885, 0.13, 0.022, 0.78)
-PNG_COMPRESSION = 3  # of zlib's 1..9: a third of the time of 6 for a tenth more bytes
-N_ROWS = 384  # rows of the log-frequency picture
+WIDTH, HEIGHT, DOTS_PER_INCH = 880, 440, 110  # pixels
+LEFT, TOP, N_COLUMNS = 88, 36, 676
+MAP_ROWS, GAP_ROWS, STRIP_ROWS = 304, 6, 40  # from the top; a spectrogram alone takes all of them
+BAR_LEFT, BAR_COLUMNS = 778, 18
 TICKS_HZ = (55, 110, 220, 440, 880, 1760, 3520, 7040, 14080)
-SHOWN_RANGE_DB = 80.0
-SATURATION_PERCENTILE = 99.9
-FAINTEST_OPACITY, STRONGEST_OPACITY = 0.0, 0.95
-FOR_COLOUR, AGAINST_COLOUR = np.array([0.84, 0.09, 0.11]), np.array([0.13, 0.36, 0.75])
+PNG_COMPRESSION = 3  # of zlib's 1..9: a third of the time of 6 for a tenth more bytes
 
 
 @dataclass(frozen=True)
-class LogFrequencyGrid:
-    """How mel bands become rows of a picture whose vertical axis is the logarithm of frequency.
+class MapScale:
+    """Magnitudes at which colours and bars of maps end; one instrument's maps share them, to be compared.
 
     Attributes
     ----------
-    lowest_hz, highest_hz : float
-        Frequencies of the picture's lower and upper edge.
-    rows : ndarray of float64, shape (N_ROWS,)
-        For each row, from the bottom, the fractional index of the mel band at its frequency.
+    cell, step : float
+        Relevance of a cell, and of a step of the timeline.
     """
 
-    lowest_hz: float
-    highest_hz: float
-    rows: NDArray[np.float64]
+    cell: float
+    step: float
 
     @staticmethod
-    def of(frequencies_hz: NDArray[np.float32]) -> LogFrequencyGrid:
-        """The grid from the lowest to the highest band's centre."""
-        lowest_hz, highest_hz = float(frequencies_hz[0]), float(frequencies_hz[-1])
-        row_hz = np.geomspace(lowest_hz, highest_hz, N_ROWS)
-        return LogFrequencyGrid(
-            lowest_hz, highest_hz, np.interp(row_hz, frequencies_hz, np.arange(len(frequencies_hz)))
+    def of(relevance: NDArray[np.float32]) -> MapScale:
+        """The scale that suits one map, `(n_mels, n_frames)`."""
+        steps = EvidenceTimeline.of(relevance, 0.0, 1.0).evidence
+        return MapScale(saturation(relevance), float(np.abs(steps).max()) or 1.0)
+
+
+class MapSheet:
+    """Draws any number of maps of one recording over its spectrogram.
+
+    Parameters
+    ----------
+    spectrogram : Spectrogram
+    palette : Palette
+    label : str
+        What the colours mean.
+    signed : bool
+        Whether there are negative cells; else the scale shows positive colours only.
+    """
+
+    def __init__(
+        self,
+        spectrogram: Spectrogram,
+        palette: Palette = RELEVANCE,
+        label: str = "relevance (blue: against, red: for)",
+        *,
+        signed: bool = True,
+    ) -> None:
+        self._canvas = Canvas.of(spectrogram, MAP_ROWS, N_COLUMNS)
+        self._palette = palette
+        self._frame = _Frame(spectrogram, self._canvas.grid, MAP_ROWS, label, has_strip=True)
+        ramp = np.linspace(1.0, -1.0 if signed else 0.0, self._frame.n_rows, dtype=np.float32)
+        paper = np.ones((self._frame.n_rows, BAR_COLUMNS, 1), dtype=np.float32)
+        self._bar = blend(paper, np.repeat(ramp[:, None], BAR_COLUMNS, axis=1), palette)
+        self._signed = signed
+
+    def draw(self, cells: NDArray[np.float32], title: str, scale: MapScale | None = None) -> bytes:
+        """Draw one map.
+
+        Parameters
+        ----------
+        cells : ndarray of float32, shape (n_mels, n_frames)
+            Signed relevance.
+        title : str
+        scale : MapScale, optional
+            By default the map's own.
+
+        Returns
+        -------
+        bytes
+            PNG.
+        """
+        scale = scale or MapScale.of(cells)
+        picture = self._canvas.over_levels(cells, scale.cell, self._palette)
+        timeline = EvidenceTimeline.of(cells, 0.0, 1.0).evidence
+        bars = strip(timeline, scale.step, STRIP_ROWS, N_COLUMNS)
+        ends = (
+            (f"{scale.cell:.2g}", "0", f"{-scale.cell:.2g}")
+            if self._signed
+            else (f"{scale.cell:.2g}", "", "0")
         )
+        return self._frame.filled(title, ends, picture, bars, self._bar)
 
-    def apply(self, bands: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Interpolate `(n_mels, n_frames)` to `(N_ROWS, n_frames)`."""
-        lower = np.floor(self.rows).astype(int)
-        upper = np.minimum(lower + 1, len(bands) - 1)
-        weight = (self.rows - lower)[:, None]
-        rows: NDArray[np.float32] = ((1.0 - weight) * bands[lower] + weight * bands[upper]).astype(np.float32)
-        return rows
 
-    def position(self, frequency_hz: float) -> float:
-        """Height of a frequency, 0 at the bottom edge and 1 at the top."""
-        return float(np.log(frequency_hz / self.lowest_hz) / np.log(self.highest_hz / self.lowest_hz))
+def draw_map(
+    spectrogram: Spectrogram, relevance: NDArray[np.float32], title: str, scale: MapScale | None = None
+) -> bytes:
+    """Draw one relevance map over its spectrogram; see `MapSheet`."""
+    return MapSheet(spectrogram).draw(relevance, title, scale)
 
 
 def draw_spectrogram(spectrogram: Spectrogram, title: str) -> bytes:
@@ -82,115 +137,91 @@ def draw_spectrogram(spectrogram: Spectrogram, title: str) -> bytes:
     bytes
         PNG.
     """
-    figure, axes = _figure(title)
-    grid = LogFrequencyGrid.of(spectrogram.frequencies_hz)
-    grey = _grey(grid.apply(spectrogram.level_db))
-    _show(axes, np.repeat(grey[..., None], 3, axis=2), spectrogram, grid)
+    n_rows = MAP_ROWS + GAP_ROWS + STRIP_ROWS
+    canvas = Canvas.of(spectrogram, n_rows, N_COLUMNS)
+    frame = _Frame(spectrogram, canvas.grid, n_rows, "level (dB)", has_strip=False)
+    ramp = np.linspace(0.0, 1.0, n_rows, dtype=np.float32)[:, None, None]  # black, the loudest, on top
+    bar = np.broadcast_to(ramp, (n_rows, BAR_COLUMNS, 3))
     loudest_db = float(spectrogram.level_db.max())
-    ramp = np.repeat(np.linspace(1.0, 0.0, 201)[:, None, None], 3, axis=2)  # white to black
-    _bar(figure, ramp, (loudest_db - SHOWN_RANGE_DB, loudest_db), "level (dB)")
-    return _png(figure)
+    ends = tuple(f"{loudest_db - below:.0f}" for below in (0.0, SHOWN_RANGE_DB / 2, SHOWN_RANGE_DB))
+    return frame.filled(title, ends, canvas.levels(), None, bar)
 
 
-def draw_map(
-    spectrogram: Spectrogram, relevance: NDArray[np.float32], title: str, scale: float | None = None
-) -> bytes:
-    """Draw a relevance map over its spectrogram.
+class _Frame:
+    """What all pictures of a kind share: axes, ticks, labels. Pixels and words are put in afterwards."""
 
-    Parameters
-    ----------
-    spectrogram : Spectrogram
-    relevance : ndarray of float32, shape (n_mels, n_frames)
-        Signed.
-    title : str
-    scale : float, optional
-        Magnitude at which colours saturate; by default the map's own (`saturation`).
+    def __init__(
+        self, spectrogram: Spectrogram, grid: LogFrequencyGrid, n_rows: int, label: str, *, has_strip: bool
+    ) -> None:
+        self.n_rows = MAP_ROWS + GAP_ROWS + STRIP_ROWS
+        self._figure = Figure(figsize=(WIDTH / DOTS_PER_INCH, HEIGHT / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
+        self._agg = cast(Any, FigureCanvasAgg(self._figure))  # matplotlib's canvases are not typed
+        plot = self._axes(TOP, n_rows, LEFT, N_COLUMNS)
+        ticks_hz = [hz for hz in TICKS_HZ if grid.lowest_hz <= hz <= grid.highest_hz]
+        plot.set_yticks([grid.position(hz) for hz in ticks_hz], [f"{hz:,}" for hz in ticks_hz])
+        plot.set_ylabel("frequency (Hz)")
+        lowest = plot
+        if has_strip:
+            plot.set_xticks([])
+            lowest = self._axes(TOP + MAP_ROWS + GAP_ROWS, STRIP_ROWS, LEFT, N_COLUMNS)
+            lowest.set_yticks([0.5], ["sum"])
+        times_s = spectrogram.times_s
+        half_frame_s = float(times_s[1] - times_s[0]) / 2 if len(times_s) > 1 else 0.01
+        lowest.set_xlim(float(times_s[0]) - half_frame_s, float(times_s[-1]) + half_frame_s)
+        lowest.set_xlabel("time (s)")
+        bar = self._axes(TOP, self.n_rows, BAR_LEFT, BAR_COLUMNS)
+        bar.set_xticks([])
+        bar.set_yticks([])
+        self._figure.text((WIDTH - 12) / WIDTH, 0.5, label, rotation=90, ha="right", va="center", fontsize=8)
+        self._title = self._figure.text(
+            (LEFT + N_COLUMNS / 2) / WIDTH, 1.0 - 24 / HEIGHT, "", ha="center", fontsize=11, animated=True
+        )
+        x = (BAR_LEFT + BAR_COLUMNS + 4) / WIDTH
+        self._ends = [
+            self._figure.text(
+                x, 1.0 - (TOP + share * self.n_rows) / HEIGHT, "", va=where, fontsize=8, animated=True
+            )
+            for share, where in ((0.0, "top"), (0.5, "center"), (1.0, "bottom"))
+        ]
+        self._agg.draw()
+        self._empty = self._agg.copy_from_bbox(self._figure.bbox)
 
-    Returns
-    -------
-    bytes
-        PNG.
-    """
-    figure, axes = _figure(title)
-    grid = LogFrequencyGrid.of(spectrogram.frequencies_hz)
-    limit = scale if scale else saturation(relevance)
-    strength = np.clip(grid.apply(relevance) / limit, -1.0, 1.0)  # (N_ROWS, n_frames), -1..1
-    opacity = (STRONGEST_OPACITY * np.sqrt(np.abs(strength)))[..., None]
-    colour = np.where(strength[..., None] >= 0.0, FOR_COLOUR, AGAINST_COLOUR)
-    grey = (
-        0.35 + 0.65 * _grey(grid.apply(spectrogram.level_db))[..., None]
-    )  # paler, so that colours stand out
-    blended = (1.0 - opacity) * grey + opacity * colour
-    _show(axes, np.clip(blended, 0.0, 1.0), spectrogram, grid)  # rounding may leave 0..1 by 1e-8
-    ramp_strength = np.linspace(-1.0, 1.0, 201)[:, None, None]
-    ramp_opacity = STRONGEST_OPACITY * np.sqrt(np.abs(ramp_strength))
-    ramp_colour = np.where(ramp_strength >= 0.0, FOR_COLOUR, AGAINST_COLOUR)
-    ramp = (1.0 - ramp_opacity) + ramp_opacity * ramp_colour
-    _bar(figure, ramp, (-limit, limit), "relevance (blue: against, red: for)")
-    return _png(figure)
+    def _axes(self, top: int, n_rows: int, left: int, n_columns: int) -> Axes:
+        """Axes whose inside is given in pixels."""
+        bottom = HEIGHT - top - n_rows
+        axes = self._figure.add_axes((left / WIDTH, bottom / HEIGHT, n_columns / WIDTH, n_rows / HEIGHT))
+        axes.tick_params(labelsize=9)
+        return axes
 
-
-def saturation(relevance: NDArray[np.float32]) -> float:
-    """Magnitude at which a map's colours saturate.
-
-    Parameters
-    ----------
-    relevance : ndarray of float32, shape (n_mels, n_frames)
-
-    Returns
-    -------
-    float
-        The `SATURATION_PERCENTILE` of the magnitudes; 1 where that is zero.
-    """
-    return float(np.percentile(np.abs(relevance), SATURATION_PERCENTILE)) or 1.0
-
-
-def _grey(level_db: NDArray[np.float32]) -> NDArray[np.float32]:
-    """White for silence, black for the loudest cell."""
-    grey: NDArray[np.float32] = 1.0 - np.clip(1.0 + (level_db - level_db.max()) / SHOWN_RANGE_DB, 0.0, 1.0)
-    return grey
-
-
-def _figure(title: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH_INCHES, HEIGHT_INCHES), dpi=DOTS_PER_INCH)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes(PLOT_AREA)
-    axes.set_title(title, fontsize=11)
-    return figure, axes
+    def filled(
+        self, title: str, ends: tuple[str, ...], picture: Picture, bars: Picture | None, bar: Picture
+    ) -> bytes:
+        """The frame with its pictures, its title and the ends of its scale, as PNG."""
+        self._agg.restore_region(self._empty)
+        for text, words in zip((self._title, *self._ends), (title, *ends), strict=True):
+            text.set_text(words)
+            self._figure.draw_artist(text)
+        pixels = np.array(self._agg.buffer_rgba())[..., :3]
+        put(pixels, picture, TOP, LEFT)
+        put(pixels, bar, TOP, BAR_LEFT)
+        if bars is not None:
+            put(pixels, bars, TOP + MAP_ROWS + GAP_ROWS, LEFT)
+        return png(pixels)
 
 
-def _show(
-    axes: Axes, picture: NDArray[np.floating], spectrogram: Spectrogram, grid: LogFrequencyGrid
-) -> None:
-    times_s = spectrogram.times_s
-    half_frame_s = float(times_s[1] - times_s[0]) / 2 if len(times_s) > 1 else 0.01
-    extent = (float(times_s[0]) - half_frame_s, float(times_s[-1]) + half_frame_s, 0.0, 1.0)
-    axes.imshow(picture, origin="lower", aspect="auto", extent=extent, interpolation="antialiased")
-    ticks_hz = [hz for hz in TICKS_HZ if grid.lowest_hz <= hz <= grid.highest_hz]
-    axes.set_yticks([grid.position(hz) for hz in ticks_hz], [f"{hz:,}" for hz in ticks_hz])
-    axes.set(xlabel="time (s)", ylabel="frequency (Hz)")
-    axes.tick_params(labelsize=9)
-
-
-def _bar(figure: Figure, ramp: NDArray[np.floating], ends: tuple[float, float], label: str) -> None:
-    """A scale beside the plot: `ramp` `(n, 1, 3)` from the lower end to the upper."""
-    axes = figure.add_axes(BAR_AREA)
-    axes.imshow(ramp, origin="lower", aspect="auto", extent=(0.0, 1.0, *ends), interpolation="nearest")
-    axes.set_xticks([])
-    axes.yaxis.tick_right()
-    axes.yaxis.set_label_position("right")
-    axes.set_ylabel(label, fontsize=8)
-    axes.tick_params(labelsize=8)
-    axes.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
-    axes.yaxis.get_offset_text().set_fontsize(8)
-
-
-def _png(figure: Figure) -> bytes:
+def png(pixels: NDArray[np.uint8]) -> bytes:
+    """Encode pixels `(n_rows, n_columns, 3)` as PNG."""
     buffer = io.BytesIO()
-    figure.savefig(
-        buffer,
-        format="png",
-        metadata={"Software": "Timbrescope"},
-        pil_kwargs={"compress_level": PNG_COMPRESSION},
+    about = PngInfo()
+    about.add_text("Software", "Timbrescope")
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        buffer, format="png", compress_level=PNG_COMPRESSION, pnginfo=about
     )
     return buffer.getvalue()
+
+
+def put(pixels: NDArray[np.uint8], picture: Picture, top: int, left: int) -> None:
+    """Lay a picture into pixels, inside the line of its axes."""
+    n_rows, n_columns = picture.shape[:2]
+    inside = np.rint(picture[1:-1, 1:-1] * 255.0).astype(np.uint8)
+    pixels[top + 1 : top + n_rows - 1, left + 1 : left + n_columns - 1] = inside

@@ -1,0 +1,153 @@
+"""Results as JSON: the shapes that the service answers and the command line prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from ml.artifact_names import (
+    AUDIO_NAME,
+    OVERVIEW_NAME,
+    SPECTROGRAM_NAME,
+    concept_name,
+    evidence_name,
+    map_name,
+    mask_name,
+)
+from ml.classification import Classification
+from ml.explained import Explanation, InstrumentExplanation
+from ml.notes import NotesEvidence
+from ml.proof import InstrumentTruth
+
+MAX_LISTED_NOTES = (
+    500  # of each instrument: a minute of a dense score has thousands, most of them silent to it
+)
+
+Href = Callable[[str], str]  # artefact name -> where to get it
+
+
+def classification_result(classification: Classification) -> dict[str, object]:
+    """The JSON result of a classification."""
+    return {
+        "instruments": [asdict(score) for score in classification.instruments],
+        "timeline": [asdict(window) for window in classification.timeline],
+    }
+
+
+def explanation_result(explanation: Explanation, href: Href) -> dict[str, object]:
+    """The JSON result of an explanation.
+
+    Parameters
+    ----------
+    explanation : Explanation
+    href : callable
+        Turns an artefact's name into its URL or path.
+    """
+    return {
+        **classification_result(explanation.classification),
+        "audio": {"wav": href(AUDIO_NAME)},
+        "spectrogram": _links(SPECTROGRAM_NAME, href),
+        "overview": {"png": href(OVERVIEW_NAME)},
+        "engine": explanation.engine,
+        "method": explanation.method,
+        "layer": explanation.layer,
+        "explanations": [_instrument_result(instrument, href) for instrument in explanation.instruments],
+    }
+
+
+def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[str, object]:
+    return {
+        "instrument": instrument.instrument,
+        "probability": instrument.probability,
+        "found": instrument.found,
+        "contrast": instrument.contrast,
+        "map": _links(map_name(instrument), href),
+        "timeline": {
+            "start_s": instrument.timeline.start_s,
+            "step_s": instrument.timeline.step_s,
+            "evidence": instrument.timeline.evidence.tolist(),
+        },
+        **({} if instrument.notes is None else _notes_result(instrument.notes)),
+        "evidence": {
+            "kept_wav": href(evidence_name(instrument, "kept")),
+            "removed_wav": href(evidence_name(instrument, "removed")),
+        },
+        "concepts": [
+            {
+                "layer": concept.layer,
+                "channel": concept.channel,
+                "remainder": concept.channel is None,
+                "relevance": concept.relevance,
+                "share": concept.share,
+                "map": _links(concept_name(instrument, concept), href),
+            }
+            for concept in instrument.concepts
+        ],
+        "quality": _quality_result(instrument, href),
+    }
+
+
+def _notes_result(evidence: NotesEvidence) -> dict[str, object]:
+    """The strongest notes in the order of the score, and what lies on no note or on none of these."""
+    by_strength = sorted(evidence.notes, key=lambda each: -abs(each.relevance))
+    listed = sorted(
+        by_strength[:MAX_LISTED_NOTES], key=lambda each: (each.note.start_s, each.note.pitch, each.note.end_s)
+    )
+    unlisted = by_strength[MAX_LISTED_NOTES:]
+    return {
+        "notes": [
+            {
+                "instrument": each.note.instrument,
+                "pitch": each.note.pitch,
+                "start_s": each.note.start_s,
+                "end_s": each.note.end_s,
+                "relevance": each.relevance,
+                "share": each.share,
+            }
+            for each in listed
+        ],
+        "off_notes": {
+            "relevance": evidence.off_relevance + sum(each.relevance for each in unlisted),
+            "share": evidence.off_share + sum(each.share for each in unlisted),
+        },
+    }
+
+
+def _quality_result(instrument: InstrumentExplanation, href: Href) -> dict[str, object]:
+    quality = instrument.quality
+    return {
+        "conservation": asdict(quality.conservation),
+        "deletion": {
+            "drop": quality.deletion.drop,
+            "random_drop": quality.deletion.random_drop,
+            "gain": quality.deletion.gain,
+        },
+        "probability_kept": instrument.audible.probability_kept,
+        "probability_removed": instrument.audible.probability_removed,
+        "most_alike": None if quality.most_alike is None else asdict(quality.most_alike),
+        "warnings": [asdict(warning) for warning in quality.warnings],
+        "truth": None if quality.truth is None else _truth_result(quality.truth, mask_name(instrument), href),
+    }
+
+
+def _truth_result(truth: InstrumentTruth, mask: str, href: Href) -> dict[str, object]:
+    scores = truth.scores
+    return {
+        "mass_accuracy": scores.mass_accuracy,
+        "energy_share": scores.energy_share,
+        "skill": scores.skill,
+        "pointing": scores.pointing,
+        "rank_accuracy": scores.rank_accuracy,
+        "own_stem": scores.own_stem,
+        "time_overlap": scores.time_overlap,
+        "stems": {
+            effect.instrument: {"relevance": effect.relevance, "shapley": effect.shapley}
+            for effect in truth.stems
+        },
+        "shapley_correlation": truth.shapley_correlation,
+        "mask": _links(mask, href),
+    }
+
+
+def _links(name: str, href: Href) -> dict[str, str]:
+    return {"png": href(f"{name}.png"), "npz": href(f"{name}.npz")}
