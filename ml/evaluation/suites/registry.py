@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml.errors import InvalidRequestError
 from ml.evaluation.suites.banks import BanksSuite
+from ml.evaluation.suites.counterfactuals import CounterfactualsSuite
 from ml.evaluation.suites.datasets import DatasetsSuite
 from ml.evaluation.suites.notes import NotesSuite
 from ml.evaluation.suites.phrases import PhrasesSuite
@@ -23,6 +24,7 @@ SUITES: tuple[Suite, ...] = (
     NotesSuite(),
     PhrasesSuite(),
     RecordingsSuite(),
+    CounterfactualsSuite(),
 )
 NAMED = ("recipes", "datasets")  # what they test on is named one by one
 

@@ -1,0 +1,1 @@
+"""Counterfactuals: the same notes with one thing changed, and what that does to an answer and its map."""
