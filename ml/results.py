@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 
 from ml.artifact_names import (
     AUDIO_NAME,
@@ -15,7 +16,8 @@ from ml.artifact_names import (
     mask_name,
 )
 from ml.classification import Classification
-from ml.explained import Explanation, InstrumentExplanation
+from ml.concepts.atlas import Atlas
+from ml.explained import ConceptExplanation, Explanation, InstrumentExplanation
 from ml.notes import NotesEvidence
 from ml.proof import InstrumentTruth
 
@@ -24,6 +26,7 @@ MAX_LISTED_NOTES = (
 )
 
 Href = Callable[[str], str]  # artefact name -> where to get it
+ConceptHref = Callable[[str, int], str]  # layer and channel -> where more is told
 
 
 def classification_result(classification: Classification) -> dict[str, object]:
@@ -34,7 +37,13 @@ def classification_result(classification: Classification) -> dict[str, object]:
     }
 
 
-def explanation_result(explanation: Explanation, href: Href) -> dict[str, object]:
+def explanation_result(
+    explanation: Explanation,
+    href: Href,
+    *,
+    atlas: Atlas | None = None,
+    concept_href: ConceptHref | None = None,
+) -> dict[str, object]:
     """The JSON result of an explanation.
 
     Parameters
@@ -42,7 +51,12 @@ def explanation_result(explanation: Explanation, href: Href) -> dict[str, object
     explanation : Explanation
     href : callable
         Turns an artefact's name into its URL or path.
+    atlas : Atlas, optional
+        That of the model: says what concepts are called.
+    concept_href : callable, optional
+        Where a layer's channel of the atlas is told of.
     """
+    named = partial(_concept_name, atlas=atlas, concept_href=concept_href)
     return {
         **classification_result(explanation.classification),
         "audio": {"wav": href(AUDIO_NAME)},
@@ -51,11 +65,15 @@ def explanation_result(explanation: Explanation, href: Href) -> dict[str, object
         "engine": explanation.engine,
         "method": explanation.method,
         "layer": explanation.layer,
-        "explanations": [_instrument_result(instrument, href) for instrument in explanation.instruments],
+        "explanations": [
+            _instrument_result(instrument, href, named) for instrument in explanation.instruments
+        ],
     }
 
 
-def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[str, object]:
+def _instrument_result(
+    instrument: InstrumentExplanation, href: Href, named: Callable[[ConceptExplanation], dict[str, object]]
+) -> dict[str, object]:
     return {
         "instrument": instrument.instrument,
         "probability": instrument.probability,
@@ -77,6 +95,7 @@ def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[st
                 "layer": concept.layer,
                 "channel": concept.channel,
                 "remainder": concept.channel is None,
+                **named(concept),
                 "relevance": concept.relevance,
                 "share": concept.share,
                 "map": _links(concept_name(instrument, concept), href),
@@ -85,6 +104,19 @@ def _instrument_result(instrument: InstrumentExplanation, href: Href) -> dict[st
         ],
         "quality": _quality_result(instrument, href),
     }
+
+
+def _concept_name(
+    concept: ConceptExplanation, *, atlas: Atlas | None, concept_href: ConceptHref | None
+) -> dict[str, object]:
+    """What the atlas says of a concept, as far as there is one and it knows the layer."""
+    known = None
+    if atlas is not None and concept.channel is not None:
+        known = atlas.find(concept.layer, concept.channel)
+    if known is None:
+        return {"name": None, "purity": None, "links": None}
+    links = None if concept_href is None else {"concept": concept_href(concept.layer, known.channel)}
+    return {"name": known.name, "purity": known.purity, "links": links}
 
 
 def _notes_result(evidence: NotesEvidence) -> dict[str, object]:

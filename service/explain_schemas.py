@@ -70,7 +70,7 @@ class SimilarMap(Open):
     """Another instrument's map, and how like this one it is."""
 
     instrument: str
-    similarity: float = Field(ge=-1, le=1)
+    similarity: float = Field(ge=-1, le=1, description="1 for the same map.")
 
 
 class WarningDocument(Open):
@@ -84,7 +84,10 @@ class StemTruthDocument(Open):
     """One stem's part in the map, and in the decision."""
 
     relevance: float = Field(description="The share of the signed relevance that lies on this stem.")
-    shapley: float = Field(description="What the stem adds to the logit, by its Shapley value.")
+    shapley: float | None = Field(
+        description="What the stem adds to the logit, by its Shapley value; null where there are too many "
+        "mixes of stems to hear."
+    )
 
 
 class TruthDocument(Open):
@@ -114,7 +117,7 @@ class QualityDocument(Open):
     """How far to trust a map."""
 
     conservation: ConservationDocument
-    deletion: DeletionDocument | None = Field(description="null where nothing sounds.")
+    deletion: DeletionDocument
     probability_kept: float = Field(ge=0, le=1, description="The model's probability on `kept_wav`.")
     probability_removed: float = Field(ge=0, le=1, description="The model's probability on `removed_wav`.")
     most_alike: SimilarMap | None = Field(description="null where no other instrument was explained.")
@@ -135,11 +138,25 @@ class EvidenceTimeline(Open):
 class NoteDocument(Open):
     """A note of a MIDI file, and its part in the evidence."""
 
+    instrument: str | None = Field(description="Who plays it; null for what the model does not know.")
     pitch: int = Field(description="MIDI key; 60 is middle C.")
     start_s: float
     end_s: float
     relevance: float = Field(description="Signed; positive speaks for the instrument.")
     share: float
+
+
+class NotesRemainder(Open):
+    """What lies on no note that is listed."""
+
+    relevance: float
+    share: float
+
+
+class ConceptLink(Open):
+    """Where the clips are found that show a concept."""
+
+    concept: str
 
 
 class ConceptDocument(Open):
@@ -148,9 +165,12 @@ class ConceptDocument(Open):
     layer: str
     channel: int | None = Field(description="null for the remainder.")
     remainder: bool = Field(description="Whether this is all that the other entries leave.")
+    name: str | None = Field(description="What the atlas calls it; null where it does not say.")
+    purity: float | None = Field(description="How pure the concept is in what its name states.")
     relevance: float = Field(description="Signed; positive speaks for the instrument.")
     share: float = Field(description="Signed part of the relevance of all channels, each by its magnitude.")
     map: ImageAndNumbers
+    links: ConceptLink | None = Field(description="null where the atlas does not have it.")
 
 
 class InstrumentExplanation(Open):
@@ -167,7 +187,8 @@ class InstrumentExplanation(Open):
     )
     map: ImageAndNumbers = Field(description="Signed relevance over frequency and time.")
     timeline: EvidenceTimeline
-    notes: list[NoteDocument] | None = optional("Of a MIDI file: the evidence, note by note.")
+    notes: list[NoteDocument] | None = optional("Of a MIDI file: the evidence on its strongest notes.")
+    off_notes: NotesRemainder | None = optional("Of a MIDI file: the evidence that lies on none of these.")
     evidence: EvidenceSounds
     concepts: list[ConceptDocument]
     quality: QualityDocument

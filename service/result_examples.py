@@ -41,17 +41,23 @@ _CONCEPTS: list[dict[str, Any]] = [
         "layer": "features.conv5",
         "channel": 17,
         "remainder": False,
+        "name": "Violin, sustained",
+        "purity": 0.86,
         "relevance": 0.31,
         "share": 0.22,
         "map": _picture_and_numbers("concept-017-violin"),
+        "links": {"concept": "/models/default/concepts/features.conv5/17"},
     },
     {
         "layer": "features.conv5",
         "channel": None,
         "remainder": True,
+        "name": None,
+        "purity": None,
         "relevance": 1.1,
         "share": 0.78,
         "map": _picture_and_numbers("remainder-violin"),
+        "links": None,
     },
 ]
 

@@ -46,23 +46,27 @@ def read_text(file: Path) -> str:
         raise InvalidRequestError(f"{file} cannot be read as text: {error}.") from error
 
 
-def read_recording(file: Path, model: Model) -> Recording:
+def read_upload(file: Path) -> bytes:
+    """A file as it would be uploaded; more than may be uploaded is not read."""
     from ml.media import MediaLimits
-    from ml.recording import load_recording
 
-    limits = MediaLimits()
     try:
         with file.open("rb") as stream:
-            data = stream.read(limits.max_bytes + 1)
+            return stream.read(MediaLimits().max_bytes + 1)
     except OSError as error:
         raise InvalidRequestError(f"{file} cannot be read: {error.strerror}.") from error
-    soundfont = os.environ.get("TIMBRESCOPE_SOUNDFONT")
-    return load_recording(
-        data,
-        sample_rate_hz=model.sample_rate_hz,
-        limits=limits,
-        soundfont=soundfont or None,
-    )
+
+
+def soundfont() -> str | None:
+    """The SoundFont that MIDI files are rendered with; None for the system's."""
+    return os.environ.get("TIMBRESCOPE_SOUNDFONT") or None
+
+
+def decoded(data: bytes, model: Model) -> Recording:
+    """What an uploaded file sounds like."""
+    from ml.recording import load_recording
+
+    return load_recording(data, sample_rate_hz=model.sample_rate_hz, soundfont=soundfont())
 
 
 def make_folder(folder: Path) -> None:

@@ -34,6 +34,15 @@ def evaluate(
             "--recipe, --dataset and --bank name, or else protocol."
         ),
     ] = None,
+    explanations: Annotated[
+        bool, typer.Option("--explanations", help="Hold relevance maps against stems and network too.")
+    ] = False,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A method to compare, the first being the reported one (repeatable); default: all."
+        ),
+    ] = None,
     recipe: Annotated[
         list[Path] | None, typer.Option(help="A recipe to make fresh clips of (repeatable).")
     ] = None,
@@ -67,10 +76,10 @@ def evaluate(
 
     named = list(suite or ())
     named += ["recipes"] * bool(recipe) + ["datasets"] * bool(dataset)
-    named += ["banks"] * bool(bank and not suite)
+    named += ["banks"] * bool(bank and not suite and not explanations)
     settings = EvaluationSettings(
         model=model_folder(model),
-        suites=tuple(named) or ("protocol",),
+        suites=tuple(named) or (() if explanations else ("protocol",)),
         n_clips=clips,
         seed=seed,
         sounds=sounds,
@@ -89,8 +98,12 @@ def evaluate(
             datasets=dataset or (),
             compare=compare or (),
             tried=notes,
+            explanations=explanations,
+            methods=method or (),
         ),
         tried=read_text(notes) if notes is not None else "",
+        explanations=explanations,
+        methods=tuple(method or ()),
     )
     if out is not None:
         make_folder(out)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ml.classification import Classification
     from ml.dataset.manifest import Manifest
     from ml.evaluation.report import EvaluationReport
+    from ml.explained import Explanation
 
 
 def classification(found: Classification, title: str) -> Table:
@@ -23,6 +24,38 @@ def classification(found: Classification, title: str) -> Table:
     for score in found.instruments:
         table.add_row(score.instrument, f"{score.probability:.3f}", "yes" if score.present else "")
     return table
+
+
+def truth(explanation: Explanation) -> Table:
+    """How true the maps are of those instruments whose stems are known."""
+    table = Table(
+        title=f"Truth of the maps, by {explanation.method}",
+        caption="skill: 0 for pointing at what is loud, 1 for relevance on the stem alone",
+    )
+    table.add_column("instrument")
+    for measure in ("found", "skill", "pointing", "own stem"):
+        table.add_column(measure, justify="right")
+    correlation = None
+    for explained in explanation.instruments:
+        known = explained.quality.truth
+        if known is None:
+            continue
+        correlation = known.shapley_correlation
+        table.add_row(
+            explained.instrument,
+            _yes(explained.found),
+            "" if known.scores.skill is None else f"{known.scores.skill:.2f}",
+            _yes(known.scores.pointing),
+            _yes(known.scores.own_stem),
+        )
+    if correlation is not None:
+        table.add_section()
+        table.add_row("correlation with what the stems do", "", f"{correlation:.2f}", "", "")
+    return table
+
+
+def _yes(is_so: bool) -> str:
+    return "yes" if is_so else "no"
 
 
 def occurrences(manifest: Manifest) -> Table:

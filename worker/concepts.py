@@ -90,12 +90,7 @@ def _layer_document(model_id: str, layer: LayerRecord) -> dict[str, Any]:
 def _concept_document(concept: ConceptRecord) -> dict[str, Any]:
     fields = concept.model_dump(mode="json", include={"channel", "status", "name", "share", "instruments"})
     traits = [trait.model_dump(mode="json") for trait in concept.traits]
-    return {**fields, "purity": purity_of(concept), "traits": traits}
-
-
-def purity_of(concept: ConceptRecord) -> float | None:
-    """How pure a named concept is; None for one without a name."""
-    return min((trait.purity for trait in concept.traits if trait.stated), default=None)
+    return {**fields, "purity": concept.purity, "traits": traits}
 
 
 def _reference_document(

@@ -17,9 +17,11 @@ from ml.explained import Explanation
 from ml.explanation import explain
 from ml.model import Model
 from ml.recording import Recording, load_recording
+from ml.results import classification_result, explanation_result
 from ml.score import midi_notes, midi_stems
 from ml.truth.stems import Stem
 from worker.attempt import Attempt, Outcome
+from worker.concepts import concept_path
 from worker.errors import InternalError
 from worker.jobs import Job, JobKind, artifact_path
 from worker.questions import ModelRef
@@ -38,7 +40,7 @@ def classify_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
         model, recording, threshold=job.parameters.threshold, on_progress=attempt.progress
     )
     _keep(attempt, artifacts.classification_artifacts(recording))
-    return artifacts.classification_result(classification)
+    return classification_result(classification)
 
 
 def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
@@ -63,7 +65,7 @@ def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
         notes=midi_notes(_upload(attempt), here.settings.media_limits) if is_midi else None,
         on_progress=attempt.progress,
     )
-    return _explained(job, attempt, explanation)
+    return _explained(job, attempt, explanation, model, here)
 
 
 def check_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
@@ -83,7 +85,7 @@ def check_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
         layer=asked.layer,
         on_progress=attempt.progress,
     )
-    return _explained(job, attempt, explanation)
+    return _explained(job, attempt, explanation, model, here)
 
 
 def warm_up(model: Model) -> None:
@@ -148,9 +150,16 @@ def _played_stems(
     )
 
 
-def _explained(job: Job, attempt: Attempt, explanation: Explanation) -> Outcome:
+def _explained(
+    job: Job, attempt: Attempt, explanation: Explanation, model: Model, here: Workplace
+) -> Outcome:
     _keep(attempt, artifacts.explanation_artifacts(explanation, on_progress=attempt.progress))
-    return artifacts.explanation_result(explanation, partial(artifact_path, job.id))
+    return explanation_result(
+        explanation,
+        partial(artifact_path, job.id),
+        atlas=here.host.atlas(model),
+        concept_href=partial(concept_path, model.card.id),
+    )
 
 
 def _keep(attempt: Attempt, made: Iterable[artifacts.Artifact]) -> None:

@@ -163,6 +163,11 @@ class ConceptRecord(_Record):
     traits: tuple[TraitRecord, ...]
     references: tuple[ReferenceRecord, ...]
 
+    @property
+    def purity(self) -> float | None:
+        """Of the least pure trait that the name states; None for a concept without a name."""
+        return min((trait.purity for trait in self.traits if trait.stated), default=None)
+
 
 class LayerRecord(_Record):
     """One layer. `bands_hz` are the lowest and highest frequency of what each row of the layer sees,
@@ -220,6 +225,11 @@ class Atlas(_Record):
                 extra={"unknown": channel, "available": [0, len(concepts) - 1]},
             )
         return concepts[channel]
+
+    def find(self, layer: str, channel: int) -> ConceptRecord | None:
+        """A channel of a layer; None for a layer that the atlas does not have."""
+        known = next((each for each in self.layers if each.layer == layer), None)
+        return None if known is None else known.concepts[channel]
 
     def reference(self, layer: str, channel: int, place: int) -> ReferenceRecord:
         """A reference of a channel; place 0 is the strongest.

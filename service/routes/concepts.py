@@ -73,7 +73,7 @@ def get_concept(services: Provided, model_id: ModelId, layer: Layer, channel: Ch
     responses={
         200: raw_answer(
             "The sound, or the picture",
-            {"audio/wav": None, "image/png": None},
+            {"audio/wav": "RIFF...", "image/png": "\x89PNG..."},
             {"ETag": "Strong: the SHA-256 of the content."},
         ),
         304: {"description": "The client's copy is the same"},

@@ -13,8 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ml.checkpoint import CARD_NAME, SHIPPED_MODELS
+from ml.concepts.atlas import ATLAS_NAME, atlas_bytes
 from tests.integration.making import KEY
 from tests.integration.processes import Stack, running_stack
+from tests.unit.worker.atlas_made import small_atlas
 
 _LOG_TAIL = 8_000
 
@@ -23,10 +26,25 @@ _LOG_TAIL = 8_000
 def stack() -> Iterator[Stack]:
     """The shared service, ready to work."""
     folder = Path(tempfile.mkdtemp(prefix="ts-stack-"))
-    settings = {"TIMBRESCOPE_ADMIN_KEY": KEY, "TIMBRESCOPE_STATE_DIR": str(folder / "state")}
+    settings = {
+        "TIMBRESCOPE_ADMIN_KEY": KEY,
+        "TIMBRESCOPE_STATE_DIR": str(folder / "state"),
+        "TIMBRESCOPE_MODELS_DIR": str(_models(folder / "models")),
+    }
     with running_stack(folder, TIMBRESCOPE_CONCURRENCY="2", **settings) as started:
         yield started
     shutil.rmtree(folder)
+
+
+def _models(folder: Path) -> Path:
+    """The shipped models, of which the default one has a small atlas and the others have none."""
+    for card in SHIPPED_MODELS.glob(f"*/{CARD_NAME}"):
+        (folder / card.parent.name).mkdir(parents=True)
+        for file in card.parent.iterdir():
+            if file.name != ATLAS_NAME:
+                (folder / card.parent.name / file.name).symlink_to(file)
+    (folder / "default" / ATLAS_NAME).write_bytes(atlas_bytes(small_atlas(n_channels=256)))
+    return folder
 
 
 @pytest.fixture

@@ -20,18 +20,23 @@ from ml.dataset.sameness import SoundFontMismatchError, VersionMismatchError
 from ml.errors import (
     ConflictError,
     InvalidRequestError,
+    MissingAtlasError,
     RangeRequiredError,
     StorageError,
     StorageUnavailableError,
     SystemDependencyError,
     TimbrescopeError,
+    UnknownConceptError,
     UnknownInstrumentError,
+    UnknownLayerError,
+    UnknownMethodError,
     UnknownModelError,
 )
 from ml.evaluation.suites.registry import ALL, NAMED, SUITES
 from ml.media import InvalidMediaError, MediaError, MediaTooLargeError
 from ml.networks.registry import NETWORKS, build_network
 from ml.relevance.engine import UnknownEngineError
+from ml.relevance.methods import METHODS
 from ml.synthesis.melodies.corpora import MissingCorpusError
 from ml.synthesis.melodies.source import MelodySourceError
 from ml.synthesis.recipe import InvalidRecipeError, Recipe
@@ -39,7 +44,7 @@ from ml.synthesis.render import MissingFluidSynthError
 from ml.synthesis.soundfonts import MissingSoundFontError
 from ml.training.state import ModelConflictError
 from service.app import create_app
-from service.forms import ExplainForm
+from service.forms import CheckForm, ExplainForm
 from service.orders import DatasetRequest, TrainingRequest
 from service.settings import ServiceSettings
 from tests.readme import COMMAND_LANGUAGES, ROOT, Block, blocks, readme
@@ -124,6 +129,17 @@ def test_the_table_of_calls_has_every_call() -> None:
 def test_the_table_of_fields_has_every_field() -> None:
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (?:both|`/explain`) \|", readme(), re.MULTILINE)
     assert set(re.findall(r"\w+", " ".join(rows))) == set(ExplainForm.model_fields)
+
+
+def test_the_table_of_a_checks_fields_has_every_field() -> None:
+    (table,) = re.findall(r"^\| field of a check \|.*?\n\n", readme(), re.MULTILINE | re.DOTALL)
+    named = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:-1])))
+    assert named == set(CheckForm.model_fields)
+
+
+def test_the_table_of_methods_has_every_method() -> None:
+    (table,) = re.findall(r"^\| method \|.*?\n\n", readme(), re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"^\| `([\w-]+)`", table, re.MULTILINE)) == set(METHODS)
 
 
 def test_the_table_of_orders_has_every_field() -> None:
@@ -286,6 +302,7 @@ def _problems() -> Iterable[type[TimbrescopeError]]:
     families = {MediaError, InvalidMediaError, MediaTooLargeError}
     yield from set(_subclasses(MediaError)) - families
     yield from (InvalidRequestError, RangeRequiredError, UnknownInstrumentError, UnknownModelError)
+    yield from (UnknownMethodError, UnknownLayerError, MissingAtlasError, UnknownConceptError)
     yield from (UnknownEngineError, InvalidRecipeError, MelodySourceError, InvalidDatasetError)
     yield from (DatasetConflictError, ModelConflictError, InvalidCheckpointError)
     yield from (StorageError, StorageUnavailableError)

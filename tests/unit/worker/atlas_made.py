@@ -1,4 +1,4 @@
-"""A small atlas, made by hand: one layer of two channels, one of which has never had any relevance."""
+"""A small atlas, made by hand: one layer whose even channels are named; odd ones never had any relevance."""
 
 from ml.checkpoint import SHIPPED_MODELS, ModelCard, read_card
 from ml.concepts.atlas import (
@@ -19,7 +19,7 @@ def shipped_card() -> ModelCard:
     return read_card(SHIPPED_MODELS / "default")
 
 
-def small_atlas() -> Atlas:
+def small_atlas(n_channels: int = 2) -> Atlas:
     """An atlas of the shipped model with one clip: a violin and a trumpet, each with two notes."""
     violin, trumpet = (
         StemRecord(
@@ -74,7 +74,10 @@ def small_atlas() -> Atlas:
                 layer=LAYER,
                 bands_hz=((20.0, 16_000.0),),
                 times_s=((0.25, 0.75), (2.75, 3.25)),
-                concepts=(named, dead),
+                concepts=tuple(
+                    (dead if channel % 2 else named).model_copy(update={"channel": channel})
+                    for channel in range(n_channels)
+                ),
             ),
         ),
         clips=(ClipRecord(clip=7, duration_s=5.0, reverb=False, chorus=False, stems=(violin, trumpet)),),
