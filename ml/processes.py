@@ -15,8 +15,6 @@ from typing import TypeVar
 
 import torch
 
-_CHUNK_ITEMS = 4  # handed to a process at once
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -52,7 +50,7 @@ class Processes:
         """Apply a function to items, in their order; with several processes all three must be picklable."""
         if self._pool is None:
             return map(function, items)
-        return self._pool.map(function, items, chunksize=_CHUNK_ITEMS)
+        return self._pool.map(function, items)
 
 
 @contextlib.contextmanager

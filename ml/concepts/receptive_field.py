@@ -119,9 +119,8 @@ def layer_shape(network: nn.Module, layer: str, shape: tuple[int, int]) -> tuple
     """
     weights = next(network.parameters())
     with torch.inference_mode():
-        steps, _ = trace(network, weights.new_zeros((1, 1, *shape)))
-    after = [step.name for step in steps].index(layer) + 1
-    return steps[after].entering.shape[2], steps[after].entering.shape[3]
+        _, output = trace(network, weights.new_zeros((1, 1, *shape)), layer)
+    return output.shape[2], output.shape[3]
 
 
 def _one_layer_back(

@@ -93,11 +93,8 @@ def maps_of_values(
     data = _checked(model, window, layer)
     maps = [np.zeros((0, *window.shape), dtype=window.dtype)]
     with model.lock, torch.inference_mode():
-        steps, _ = trace(model.network, data)
-        names = [step.name for step in steps]
-        at = names.index(layer)
-        output = steps[at + 1].entering  # (1, n_channels, height, width)
-        below = Window((), output[:0], tuple(steps[: at + 1]), method)
+        steps, output = trace(model.network, data, layer)  # output (1, n_channels, height, width)
+        below = Window((), output[:0], tuple(steps), method)
         for first in range(0, len(starts), _BATCH_MAPS):
             batch = starts[first : first + _BATCH_MAPS]
             alone = output.new_zeros((len(batch), *output.shape[1:]))

@@ -47,21 +47,26 @@ def convolutions_of(network: nn.Module) -> tuple[str, ...]:
     )
 
 
-def trace(network: nn.Module, data: Tensor) -> tuple[list[Step], Tensor]:
+def trace(network: nn.Module, data: Tensor, last: str | None = None) -> tuple[list[Step], Tensor]:
     """Run a sequential network and keep what entered each layer.
 
     Parameters
     ----------
     network : nn.Module
     data : Tensor, shape (n, 1, n_mels, n_frames)
+    last : str, optional
+        The layer to stop after; by default all run.
 
     Returns
     -------
     steps : list of Step
-    logits : Tensor, shape (n, n_labels)
+    output : Tensor
+        Of the last layer: the logits `(n, n_labels)` where all run.
     """
     steps = []
     for name, module in layers_of(network):
         steps.append(Step(name, module, data))
         data = module(data)
+        if name == last:
+            break
     return steps, data

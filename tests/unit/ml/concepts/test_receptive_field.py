@@ -26,8 +26,8 @@ def every_cell_counts(kind: str) -> Model:
 
 def output_of(model: Model, layer: str, window: torch.Tensor) -> torch.Tensor:
     """What a layer gives for a window, `(n_channels, height, width)`."""
-    steps, _ = trace(model.network, window[None, None])
-    return steps[[step.name for step in steps].index(layer) + 1].entering[0]
+    _, output = trace(model.network, window[None, None], layer)
+    return output[0]
 
 
 def seen(model: Model, layer: str, position: tuple[int, int]) -> Field:
