@@ -10,6 +10,7 @@ from ml.checkpoint import ModelCard, read_card
 from ml.errors import InvalidRequestError, TimbrescopeError
 from ml.evaluation.clips import ClipSet
 from ml.evaluation.comparison import comparison_section
+from ml.evaluation.explanations.section import Ask, explanations_section
 from ml.evaluation.listening import Heard, Progress, hear
 from ml.evaluation.provenance import model_record
 from ml.evaluation.report import EvaluationReport
@@ -17,6 +18,7 @@ from ml.evaluation.sections import Section
 from ml.evaluation.sounds import SoundsFolder
 from ml.evaluation.suites.registry import ALL, suites_named
 from ml.evaluation.suites.suite import Request, Suite
+from ml.relevance.methods import method_named
 from ml.synthesis.recipe import Recipe
 from ml.synthesis.soundfonts import Bank
 
@@ -47,6 +49,11 @@ class EvaluationSettings:
         The command that makes the report again.
     tried : str
         Text to append: what was tried.
+    explanations : bool
+        Whether explanations are scored too; with no suite, they alone.
+    methods : tuple of str
+        Methods of relevance to compare; the first is the one that the report is about. None: all of them, and
+        the default one.
     """
 
     model: Path
@@ -60,6 +67,8 @@ class EvaluationSettings:
     compared: tuple[Path, ...] = ()
     command: str = ""
     tried: str = ""
+    explanations: bool = False
+    methods: tuple[str, ...] = ()
 
 
 def evaluate(
@@ -87,7 +96,8 @@ def evaluate(
     Raises
     ------
     InvalidRequestError
-        When a suite does not exist or the model cannot be tested on it, or compared models differ in labels.
+        When a suite or method does not exist or the model cannot be tested on it, or compared models differ
+        in labels.
     MissingSoundsError, SystemDependencyError
         When sounds are missing for a suite that was asked for by name, or for all of them.
     """
@@ -104,7 +114,12 @@ def evaluate(
         datasets=settings.datasets,
         compared=others,
     )
-    planned, skipped = _plan(request, settings.suites)
+    if settings.methods and not settings.explanations:
+        raise InvalidRequestError("Methods are compared with explanations; ask for --explanations.")
+    for name in settings.methods:
+        method_named(name)  # before anything is heard
+    alone = settings.explanations and not settings.suites
+    planned, skipped = ([], {}) if alone else _plan(request, settings.suites)
     heard = hear(
         (settings.model, *settings.compared),
         [clip_set for _, sets in planned for clip_set in sets],
@@ -113,10 +128,19 @@ def evaluate(
         device=device,
         on_progress=on_progress,
     )
+    sections = _sections(request, planned, heard, (card, *others))
+    if settings.explanations:
+        ask = Ask(
+            request,
+            (settings.model, *settings.compared),
+            _distinct([each.id for each in (card, *others)]),
+            settings.methods,
+        )
+        sections += (explanations_section(ask, n_jobs=n_jobs, device=device, on_progress=on_progress),)
     return EvaluationReport(
         model=model_record(card),
         compared=tuple(model_record(other) for other in others),
-        sections=_sections(request, planned, heard, (card, *others)),
+        sections=sections,
         skipped=skipped,
         n_clips=settings.n_clips,
         seed=settings.seed,
@@ -160,12 +184,12 @@ def _sections(
     return tuple(sections)
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
     """Names with a number behind those that came before."""
-    return [
+    return tuple(
         name if names[:index].count(name) == 0 else f"{name} ({names[:index].count(name) + 1})"
         for index, name in enumerate(names)
-    ]
+    )
 
 
 def _require_same_labels(card: ModelCard, others: Sequence[ModelCard]) -> None:

@@ -86,6 +86,8 @@ def command_line(
     datasets: Sequence[str],
     compare: Sequence[str],
     tried: Path | None,
+    explanations: bool = False,
+    methods: Sequence[str] = (),
 ) -> str:
     """The command that makes a report again, with every default written out.
 
@@ -98,6 +100,8 @@ def command_line(
     sounds : Path or None
         An absolute path is written as ``SOUNDS``, since it means nothing on another machine.
     tried : Path or None
+    explanations : bool
+    methods : sequence of str
 
     Returns
     -------
@@ -110,6 +114,9 @@ def command_line(
         words += ["--recipe", _portable(str(recipe))]
     for dataset in datasets:
         words += ["--dataset", _portable(dataset)]
+    words += ["--explanations"] * explanations
+    for method in methods:
+        words += ["--method", method]
     if sounds is not None:
         words += ["--sounds", SOUNDS_PLACEHOLDER if sounds.is_absolute() else str(sounds)]
     for bank in banks:

@@ -15,9 +15,9 @@ _DIGITS = 6  # of numbers in report.json: beyond that, machines differ by roundi
 
 @dataclass(frozen=True)
 class Target:
-    """What a figure should reach at least, and what is aimed at."""
+    """What a figure should reach at least, where that is set, and what is aimed at."""
 
-    at_least: float
+    at_least: float | None
     aim: float
 
 
@@ -84,7 +84,7 @@ def summary_table(rows: Sequence[SummaryRow]) -> str:
                 row.measure,
                 with_interval(row.interval),
                 f"{row.n_clips:,}",
-                number(row.target.at_least) if row.target else "",
+                number(row.target.at_least) if row.target and row.target.at_least is not None else "",
                 number(row.target.aim) if row.target else "",
                 number(row.calibration_error) if row.calibration_error is not None else "",
             )
