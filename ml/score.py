@@ -109,9 +109,9 @@ def midi_stems(
     for done, name in enumerate(names):
         if on_progress is not None:
             on_progress("rendering stems", done, len(names))
-        samples = np.zeros_like(recording.samples)
-        samples[:n_needed] = render_events(_events_of(name, events), bank_path, n_needed)
-        samples *= np.float32(recording.gain)
+        samples = np.zeros_like(recording.samples)  # takes no memory where nothing is written to it
+        rendered = render_events(_events_of(name, events), bank_path, n_needed)
+        samples[:n_needed] = rendered * np.float32(recording.gain)
         stems.append(Stem(name, Recording(samples, SAMPLE_RATE_HZ, recording.start_s, recording.gain)))
     return tuple(stems)
 
