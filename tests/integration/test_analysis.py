@@ -199,7 +199,7 @@ def test_progress_is_told(client: httpx.Client) -> None:
     assert states[0]["status"] == "queued"
     assert states[-1]["status"] == "succeeded"
     stages = list(dict.fromkeys(state["progress"]["stage"] for state in states))
-    assert stages == ["queued", "starting", "decoding", "classifying", "attributing", "drawing"]
+    assert stages == ["queued", "starting", "decoding", "classifying", "attributing", "checking", "drawing"]
     for stage in stages[2:]:
         done = [state["progress"]["done"] for state in states if state["progress"]["stage"] == stage]
         assert done == sorted(done)

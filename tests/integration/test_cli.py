@@ -68,6 +68,27 @@ def test_explain_writes_every_artefact_it_names(tmp_path: Path) -> None:
     assert named <= {path.name for path in out.iterdir()}
 
 
+def test_a_check_says_how_true_the_maps_are(tmp_path: Path) -> None:
+    stems = {"Trumpet": 440.0, "Celesta": 1_760.0}
+    for name, pitch_hz in stems.items():
+        tone = 0.2 * np.sin(2 * np.pi * pitch_hz * np.arange(44_100) / 44_100)
+        soundfile.write(tmp_path / f"{name}.wav", tone, 44_100)
+    out = tmp_path / "check"
+    given = [f"{tmp_path / name}.wav={name}" for name in stems]
+    answer = timbrescope("check", *given, "--out", out, "--method", "epsilon", "--concepts", "1", "--json")
+    assert answer.returncode == 0, answer.stderr
+    result = json.loads(answer.stdout)
+    assert (result["method"], len(result["explanations"])) == ("epsilon", 2)
+    for each in result["explanations"]:
+        assert set(each["quality"]["truth"]["stems"]) == set(stems)
+        assert len(each["concepts"]) == 2
+        assert Path(each["quality"]["truth"]["mask"]["png"]).is_file()
+    told = timbrescope("check", *given, "--out", out)
+    assert told.returncode == 0, told.stderr
+    assert "Truth of the maps, by" in told.stdout
+    assert "correlation with what the stems do" in told.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "fault"),
     [
@@ -78,6 +99,16 @@ def test_explain_writes_every_artefact_it_names(tmp_path: Path) -> None:
         (["classify", EXAMPLE, "--device", "tpu"], "Unknown device 'tpu'"),
         (["explain", EXAMPLE, "--out", "x", "--instrument", "Kazoo"], "There are: Acoustic Grand Piano,"),
         (["explain", EXAMPLE, "--out", "README.md"], "README.md is not a folder"),
+        (
+            ["explain", EXAMPLE, "--out", "x", "--method", "guess"],
+            "Unknown method 'guess'; there are epsilon,",
+        ),
+        (["explain", EXAMPLE, "--out", "x", "--layer", "head"], "no layer 'head' to split into concepts"),
+        (["explain", EXAMPLE, "--out", "x", "--contrast", "Kazoo"], "does not know 'Kazoo'"),
+        (["check", EXAMPLE, "--out", "x"], f"FILE=INSTRUMENT, not as '{EXAMPLE}'"),
+        (["check", "nowhere.wav=Violin", "--out", "x"], "nowhere.wav cannot be read: No such file"),
+        (["check", f"{EXAMPLE}=Kazoo", "--out", "x"], "does not know 'Kazoo'"),
+        (["check", "examples/trumpet-and-celesta.mid=Violin", "--out", "x"], "is MIDI: stems are recordings"),
         (["dataset", "nowhere.yaml", "--out", "x"], "nowhere.yaml cannot be read"),
         (["train", "examples", "--out", "x"], "no finished data set"),
         (["train", "examples", "--network", "nope"], "network: Input should be 'default', 'reference' or"),
