@@ -98,6 +98,21 @@ def test_a_map_that_depends_on_level_is_found_out(shipped: Model) -> None:
     assert abs(scores.noise) < 0.1
 
 
+def test_the_worse_of_two_gains_counts(shipped: Model) -> None:
+    angles = iter([0.0, np.pi / 3, 0.0, np.pi / 2])  # original, softer, louder, noisy
+
+    def turning(model: Model, inputs: NDArray[np.floating], labels: Sequence[int]) -> NDArray[np.floating]:
+        del model, labels
+        maps = np.zeros((1, *inputs.shape))
+        angle = next(angles)
+        maps[..., 0, :2] = np.cos(angle), np.sin(angle)
+        return maps
+
+    (scores,) = stability(shipped, recording(noise(0.1)), [0], turning)
+    assert scores.gain == pytest.approx(0.5, abs=1e-6)
+    assert scores.noise == pytest.approx(0.0, abs=1e-6)
+
+
 def test_silence_is_not_stable(shipped: Model) -> None:
     (scores,) = stability(shipped, silent("A").recording, [0], relevance)
     assert (scores.gain, scores.noise) == (0.0, 0.0)
