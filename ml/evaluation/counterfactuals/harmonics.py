@@ -88,7 +88,7 @@ def without_even(sound: Sound, notes: Sequence[Note]) -> NDArray[np.float32]:
     """
     whole = np.asarray(sound, dtype=np.float64)
     fade = round(_CROSSFADE_S * SAMPLE_RATE_HZ)
-    starts = [0, *(round(note.start_s * SAMPLE_RATE_HZ) for note in notes[1:]), len(whole)]
+    starts = [0, *(min(round(note.start_s * SAMPLE_RATE_HZ), len(whole)) for note in notes[1:]), len(whole)]
     even_part = np.zeros(len(whole))
     for note, first, last in zip(notes, starts[:-1], starts[1:], strict=True):
         begin, end = max(first - _MARGIN_SAMPLES, 0), min(last + fade, len(whole))

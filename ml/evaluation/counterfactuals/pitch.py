@@ -24,7 +24,7 @@ Sound = NDArray[np.floating]
 STEP_SAMPLES = 64  # 1.5 ms
 _STEPS_PER_SECOND = SAMPLE_RATE_HZ / STEP_SAMPLES
 _FOLLOWED_HZ = 40.0  # deviations and their speed up to here; the next partial is 130 Hz away or more
-_EDGE_S = (0.06, 0.03)  # after a note's start and before its end, where no pitch is settled
+_EDGE_S = (0.06, 0.05)  # after a note's start and before its end, where no pitch is settled
 _SHORTEST_S = 0.35  # two waves of a slow vibrato
 _QUIETEST = 0.05  # of a note's loudest moment: below, what is left of the fundamental has no pitch
 _FURTHEST_CENTS = 200.0
@@ -115,11 +115,17 @@ def frequency_hz(pitch: int) -> float:
 
 
 def _settled_cents(sound: Sound, note: Note) -> tuple[int, NDArray[np.float64]]:
-    """The first sample at which a note's pitch is settled, and its deviation from there on; may be none."""
-    where = _samples_of(note.start_s + _EDGE_S[0], note.start_s + note.duration_s - _EDGE_S[1], sound)
-    if where.stop - where.start < _SHORTEST_S * SAMPLE_RATE_HZ:
+    """The first sample at which a note's pitch is settled, and its deviation from there on; may be none.
+
+    The whole note is followed and its edges dropped afterwards: the filter has to settle, too.
+    """
+    where = _samples_of(note.start_s, note.start_s + note.duration_s, sound)
+    cents = _followed(sound[where], note.pitch)
+    first, dropped = (round(edge_s * _STEPS_PER_SECOND) for edge_s in _EDGE_S)
+    settled = cents[first : max(len(cents) - dropped, first)]
+    if len(settled) < _SHORTEST_S * _STEPS_PER_SECOND:
         return where.start, np.zeros(0)
-    return where.start, _followed(sound[where], note.pitch)
+    return where.start + first * STEP_SAMPLES, settled
 
 
 def _followed(part: Sound, pitch: int) -> NDArray[np.float64]:
