@@ -110,7 +110,8 @@ class CheckForm(_AskedWay):
         f"and sample rate, {LONGEST_EXPLAINED_S:g} s at most; together no larger than a recording may be."
     )
     instrument: Annotated[list[Name], Field(max_length=200)] = Field(
-        description="Which of the model's instruments plays each stem, in the order of the stems.",
+        description="Which of the model's instruments plays each stem, in the order of the stems. Several "
+        "stems of one instrument count as one.",
         examples=[["Violin", "Trumpet"]],
     )
 

@@ -10,7 +10,7 @@ import time
 from starlette.concurrency import run_in_threadpool
 
 from service.services import Services
-from worker.errors import StillRenderingError
+from worker.errors import NoWorkerError, StillRenderingError
 from worker.problems import Problem
 from worker.references import Reference, References, Rendered
 
@@ -23,8 +23,8 @@ async def rendered(services: Services, wanted: Reference) -> Rendered | Problem:
 
     Raises
     ------
-    StillRenderingError
-        When no worker has rendered it in time.
+    StillRenderingError, NoWorkerError
+        When no worker has rendered it in time, or none is there.
     """
     references = References(services.redis)
     deadline = time.monotonic() + LONGEST_WAIT_S
@@ -41,6 +41,9 @@ async def rendered(services: Services, wanted: Reference) -> Rendered | Problem:
 
 def _find_or_ask(services: Services, references: References, wanted: Reference) -> Rendered | Problem | None:
     found = references.find(wanted)
-    if found is None and references.ask(wanted):
-        services.queue.send_reference(wanted)
+    if found is None:
+        if not services.catalog.workers():
+            raise NoWorkerError("No worker is ready at the moment.")
+        if references.ask(wanted):
+            services.queue.send_reference(wanted)
     return found

@@ -123,6 +123,15 @@ def test_who_waits_too_long_is_told_to_come_again(
     assert int(answer.headers["retry-after"]) > 0
 
 
+def test_without_a_worker_nobody_waits(with_atlas: httpx.Client, models: Catalog, redis: Redis) -> None:
+    models.withdraw("worker")
+    started = time.monotonic()
+    assert_problem(with_atlas.get(f"{FIRST}.wav"), 503, "no-worker")
+    assert time.monotonic() - started < 5.0
+    References(redis).fill(wanted(), Rendered(b"kept", b""))
+    assert with_atlas.get(f"{FIRST}.wav").content == b"kept"
+
+
 def test_others_are_answered_while_somebody_waits(with_atlas: httpx.Client, redis: Redis) -> None:
     waiter = threading.Thread(target=with_atlas.get, args=(f"{FIRST}.wav",))
     waiter.start()

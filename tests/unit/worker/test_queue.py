@@ -1,5 +1,6 @@
 """The way to the workers: what travels, and what a message must survive."""
 
+import base64
 import json
 import time
 from typing import Any
@@ -8,9 +9,13 @@ import pytest
 from redis import Redis
 
 from tests.unit.worker.jobs_made import new_job
+from worker import tasks
 from worker.connection import broker_url
 from worker.errors import StoreUnavailableError
-from worker.queue import JobQueue, celery_app
+from worker.jobs import JobKind
+from worker.questions import ModelRef
+from worker.queue import REFERENCE_TASK, TASK_OF, JobQueue, celery_app
+from worker.references import Reference, from_message
 from worker.settings import SharedSettings
 
 
@@ -27,6 +32,25 @@ def test_only_the_id_travels(redis_url: str) -> None:
     assert job.input is not None
     assert job.input.sha256 not in str(message)
     assert len(message) < 2_000
+
+
+def test_a_references_name_travels(redis_url: str) -> None:
+    wanted = Reference(ModelRef("default", "00" * 32), "features.conv5", 17, 0)
+    queue = JobQueue(SharedSettings(redis_url=redis_url))
+    queue.send_reference(wanted)
+    queue.close()
+    with Redis.from_url(redis_url) as redis:
+        (message,) = redis.lrange("ts:celery:interactive", 0, -1)
+    content = json.loads(message)
+    assert content["headers"]["task"] == "timbrescope.reference"
+    (arguments, *_) = json.loads(base64.b64decode(content["body"]))
+    assert [from_message(argument) for argument in arguments] == [wanted]
+
+
+def test_somebody_does_whatever_is_asked() -> None:
+    known = {task.name for task in vars(tasks).values() if hasattr(task, "apply_async")}
+    assert known >= {*TASK_OF.values(), REFERENCE_TASK}
+    assert set(TASK_OF) == set(JobKind)
 
 
 @pytest.mark.parametrize(

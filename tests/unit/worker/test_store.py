@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from tests.unit.worker.jobs_made import LIFETIMES, new_dataset_job, new_job, new_training_job
+from worker import keys
 from worker.artifacts import ArtifactStore
 from worker.errors import (
     AttemptLostError,
@@ -21,7 +22,7 @@ from worker.errors import (
     UnknownJobError,
 )
 from worker.ids import new_job_id
-from worker.jobs import ADMIN_KINDS, Job, JobStatus, QueueName
+from worker.jobs import ADMIN_KINDS, Job, JobKind, JobStatus, QueueName
 from worker.problems import Problem
 from worker.progress import EpochMetrics, Progress
 from worker.questions import ModelRef
@@ -56,6 +57,17 @@ def test_what_was_admitted_is_found(store: JobStore, admit: Callable[[], Job]) -
     assert store.uploads(job.id) == (b"recording",)
     assert store.queue_position(job) == 1
     assert store.queue_depth(QueueName.INTERACTIVE) == 1
+
+
+def test_recordings_are_there_for_every_attempt_and_go_with_the_end(store: JobStore, redis: Redis) -> None:
+    job = new_job(JobKind.CHECK)
+    store.admit(job, b"violin", b"", b"trumpet", max_queued=10)
+    for attempt in ("first", "second"):
+        store.begin(job.id, attempt, max_attempts=3)
+        assert store.uploads(job.id) == (b"violin", b"", b"trumpet")
+    assert 0 < redis.pttl(keys.uploads(job.id)) <= LIFETIMES.unfinished_ttl_s * 1000
+    store.succeed(job.id, "second", {})
+    assert not redis.exists(keys.uploads(job.id))
 
 
 @pytest.mark.parametrize("job_id", ["", "nonsense", "*", "../x", new_job_id()])
