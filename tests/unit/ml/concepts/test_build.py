@@ -80,6 +80,7 @@ def test_moments_are_when_the_concepts_map_is_strongest(
     assert whole[at] >= 0.5 * whole[(times_s >= start_s) & (times_s <= end_s)].max()
 
 
+@pytest.mark.slow
 def test_any_number_of_processes_makes_the_same_atlas(atlas: Atlas) -> None:
     again = build_atlas(DEFAULT, n_clips=N_CLIPS, seed=SEED, layers=[LAYER], n_jobs=2)
     assert atlas_bytes(again) == atlas_bytes(atlas)
