@@ -108,7 +108,7 @@ class MapSheet:
         scale = scale or MapScale.of(cells)
         picture = self._canvas.over_levels(cells, scale.cell, self._palette)
         timeline = EvidenceTimeline.of(cells, 0.0, 1.0).evidence
-        bars = strip(timeline, scale.step, STRIP_ROWS, N_COLUMNS)
+        bars = strip(timeline, scale.step, STRIP_ROWS, N_COLUMNS, self._palette)
         ends = (
             (f"{scale.cell:.2g}", "0", f"{-scale.cell:.2g}")
             if self._signed

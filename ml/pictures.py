@@ -130,8 +130,14 @@ def blend(below: NDArray[np.float32], strength: NDArray[np.float32], palette: Pa
     return picture
 
 
-def strip(evidence: NDArray[np.floating], limit: float, n_rows: int, n_columns: int) -> Picture:
-    """Evidence over time as bars: up and red for, down and blue against.
+def strip(
+    evidence: NDArray[np.floating],
+    limit: float,
+    n_rows: int,
+    n_columns: int,
+    palette: Palette = RELEVANCE,
+) -> Picture:
+    """Evidence over time as bars: up what is positive, down what is negative.
 
     Parameters
     ----------
@@ -139,12 +145,13 @@ def strip(evidence: NDArray[np.floating], limit: float, n_rows: int, n_columns: 
     limit : float
         Magnitude of a bar of full height.
     n_rows, n_columns : int
+    palette : Palette
     """
     steps = np.arange(n_columns) * len(evidence) // n_columns
     heights = np.clip(evidence / limit, -1.0, 1.0)[steps]  # (n_columns,)
     levels = 1.0 - (2.0 * np.arange(n_rows) + 1.0) / n_rows  # of each row, 1 at the top, -1 at the bottom
     picture: Picture = np.ones((n_rows, n_columns, 3), dtype=np.float32)
-    for sign, colour in ((1.0, RELEVANCE.positive), (-1.0, RELEVANCE.negative)):
+    for sign, colour in ((1.0, palette.positive), (-1.0, palette.negative)):
         bars = (sign * levels[:, None] > 0.0) & (sign * levels[:, None] < sign * heights)
         picture[bars] = colour
     picture[n_rows // 2] *= 0.75  # the line of zero

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +14,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ml.artifacts import Artifact, classification_result, explanation_artifacts, explanation_result
-from ml.drawing import LogFrequencyGrid, draw_map, draw_spectrogram
-from ml.explanation import Explanation, Spectrogram
+from ml.check import check_stems
+from ml.drawing import LEFT, MAP_ROWS, N_COLUMNS, TOP, draw_map, draw_spectrogram
+from ml.explained import Explanation, Spectrogram
+from ml.explanation import explain
 from ml.melspec import MelConfig
-from service.examples import EXPLAIN_RESULT
+from ml.model import Model
+from ml.overview import PANEL_COLUMNS, PANEL_ROWS, columns_for, draw_overview
+from ml.pictures import LogFrequencyGrid, columns, strip
+from ml.recording import Recording
+from ml.truth.stems import Stem
+from service.result_examples import CHECK_RESULT, EXPLAIN_RESULT
 
 MEL = MelConfig()
+N_ROWS = 300
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +35,23 @@ def artifacts(explanation: Explanation) -> dict[str, Artifact]:
     return {artifact.name: artifact for artifact in explanation_artifacts(explanation)}
 
 
+@pytest.fixture(scope="module")
+def proven(shipped: Model, example: Recording) -> Explanation:
+    """The example beside a quiet tone, explained with both as stems."""
+    times_s = np.arange(len(example.samples)) / example.sample_rate_hz
+    tone = (0.05 * np.sin(2.0 * np.pi * 220.0 * times_s)).astype(np.float32)
+    stems = [Stem("Trumpet", example), Stem("Hammond Organ", Recording(tone, example.sample_rate_hz))]
+    return check_stems(shipped, stems)
+
+
 def picture(png: bytes) -> NDArray[np.int_]:
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
 
 
-def test_every_link_is_a_file_and_every_file_is_linked(
-    explanation: Explanation, artifacts: dict[str, Artifact]
-) -> None:
+@pytest.mark.parametrize("which", ["explanation", "proven"])
+def test_every_link_is_a_file_and_every_file_is_linked(which: str, request: pytest.FixtureRequest) -> None:
+    explanation: Explanation = request.getfixturevalue(which)
+    artifacts = [artifact.name for artifact in explanation_artifacts(explanation)]
     linked: list[str] = []
 
     def href(name: str) -> str:
@@ -48,13 +68,28 @@ def test_the_result_has_the_contracts_shape(explanation: Explanation) -> None:
     assert result.keys() >= {"instruments", "timeline", "spectrogram", "explanations"}
     assert classification_result(explanation.classification).items() <= result.items()
     first = result["explanations"][0]  # type: ignore[index]
-    assert first.keys() == {"instrument", "probability", "map", "evidence", "concepts", "quality"}
+    assert first.keys() == {
+        *("instrument", "probability", "found", "contrast", "map"),
+        *("timeline", "evidence", "concepts", "quality"),
+    }
     assert first["evidence"].keys() == {"kept_wav", "removed_wav"}
     assert first["map"].keys() == {"png", "npz"}
     concept, remainder = first["concepts"][0], first["concepts"][-1]
-    assert concept.keys() == {"layer", "channel", "remainder", "relevance", "share", "map"}
+    assert concept.keys() >= {"layer", "channel", "remainder", "relevance", "share", "map"}
     assert (concept["remainder"], remainder["remainder"], remainder["channel"]) == (False, True, None)
-    assert first["quality"]["conservation"].keys() == {"logit", "relevance", "gap", "concept_error"}
+    quality = first["quality"]
+    assert quality["conservation"].keys() == {"logit", "relevance", "gap", "concept_error"}
+    assert quality["deletion"].keys() == {"drop", "random_drop", "gain"}
+    assert quality["most_alike"].keys() == {"instrument", "similarity"}
+    assert quality["truth"] is None
+    map_total = explanation.instruments[0].relevance_map.sum(dtype=np.float64)
+    assert sum(first["timeline"]["evidence"]) == pytest.approx(map_total, rel=1e-6)
+    (start_s, step_s), n_frames = (
+        (first["timeline"][key] for key in ("start_s", "step_s")),
+        len(explanation.spectrogram.times_s),
+    )
+    assert (start_s, step_s) == (0.0, pytest.approx(16 * 512 / 44_100))
+    assert len(first["timeline"]["evidence"]) == -(-n_frames // 16)
 
 
 def keys_of(value: object) -> object:
@@ -66,8 +101,43 @@ def keys_of(value: object) -> object:
     return None
 
 
-def test_the_api_description_shows_this_very_shape(explanation: Explanation) -> None:
-    assert keys_of(explanation_result(explanation, lambda name: name)) == keys_of(EXPLAIN_RESULT)
+def test_the_api_description_shows_this_very_shape(explanation: Explanation, proven: Explanation) -> None:
+    """Key by key; what may be null in one of the two (links, likeness) or any number is left out."""
+
+    def shape(result: dict[str, Any]) -> Any:
+        result = copy.deepcopy(result)
+        for entry in result["explanations"]:
+            quality = entry["quality"]
+            quality["most_alike"], quality["warnings"] = None, [{"code": "", "detail": ""}]
+            if quality["truth"] is not None:
+                quality["truth"]["stems"] = list(quality["truth"]["stems"].values())
+            for concept in entry["concepts"]:
+                concept["links"] = None
+        return keys_of(result)
+
+    assert shape(explanation_result(explanation, str)) == shape(EXPLAIN_RESULT)
+    checked = shape(explanation_result(proven, str))
+    shown = shape({**CHECK_RESULT, "explanations": CHECK_RESULT["explanations"] * 2})
+    for result in (checked, shown):
+        for entry in result["explanations"]:
+            del entry["concepts"]  # a check has none but the remainder by default
+    assert checked == shown
+
+
+def test_masks_are_what_the_stems_say(proven: Explanation) -> None:
+    artifacts = {artifact.name: artifact for artifact in explanation_artifacts(proven)}
+    result = explanation_result(proven, lambda name: name)
+    total = np.zeros_like(proven.spectrogram.level_db)
+    for entry in result["explanations"]:  # type: ignore[attr-defined]
+        truth = entry["quality"]["truth"]
+        assert truth["stems"].keys() == {"Trumpet", "Hammond Organ"}
+        with np.load(io.BytesIO(artifacts[truth["mask"]["npz"]].data), allow_pickle=False) as arrays:
+            assert set(arrays) == {"share", "frequencies_hz", "times_s"}
+            total += arrays["share"]
+        assert artifacts[truth["mask"]["png"]].data.startswith(b"\x89PNG")
+    shared = total > 0.0
+    np.testing.assert_allclose(total[shared], 1.0, atol=1e-5)  # nothing in the mix is nobody's
+    assert shared.any()
 
 
 def test_arrays_hold_maps_with_their_axes(explanation: Explanation, artifacts: dict[str, Artifact]) -> None:
@@ -96,7 +166,7 @@ def test_files_are_the_same_bytes_each_time(explanation: Explanation, artifacts:
 
 
 def test_rows_of_a_picture_lie_at_their_frequencies() -> None:
-    grid = LogFrequencyGrid.of(MEL.frequencies_hz)
+    grid = LogFrequencyGrid.of(MEL.frequencies_hz, N_ROWS)
     bands = np.tile(MEL.frequencies_hz[:, None], (1, 2))
     rows_hz = grid.apply(bands)[:, 0]
     for frequency_hz in (55.0, 440.0, 7_040.0):
@@ -104,6 +174,32 @@ def test_rows_of_a_picture_lie_at_their_frequencies() -> None:
         assert rows_hz[row] == pytest.approx(frequency_hz, rel=0.02)
     assert grid.position(float(MEL.frequencies_hz[0])) == 0.0
     assert grid.position(float(MEL.frequencies_hz[-1])) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("n_frames", [1, 7, 300, 1_999])
+def test_columns_keep_what_frames_hold(n_frames: int) -> None:
+    """Many frames: every frame in one column's mean. Few: values between those of neighbours, in place."""
+    cells = np.random.default_rng(n_frames).normal(size=(3, n_frames)).astype(np.float32)
+    shown = columns(cells, 300)
+    assert shown.shape == (3, 300)
+    assert shown.min() >= cells.min() - 1e-6
+    assert shown.max() <= cells.max() + 1e-6
+    if n_frames > 300:
+        slow = [cells[:, k * n_frames // 300 : (k + 1) * n_frames // 300].mean(axis=1) for k in range(300)]
+        np.testing.assert_allclose(shown, np.stack(slow, axis=1), atol=1e-6)
+    if n_frames == 300:
+        np.testing.assert_allclose(shown, cells, atol=1e-6)
+
+
+def test_bars_rise_for_and_fall_against() -> None:
+    bars = strip(np.array([1.0, 0.0, -0.5]), 1.0, 40, 30)
+    red = (bars[..., 0] > bars[..., 2] + 0.3).nonzero()
+    blue = (bars[..., 2] > bars[..., 0] + 0.3).nonzero()
+    assert set(red[1]) == set(range(10))
+    assert set(blue[1]) == set(range(20, 30))
+    assert len(set(red[0])) == pytest.approx(20, abs=1)
+    assert len(set(blue[0])) == pytest.approx(10, abs=1)
+    assert red[0].max() <= blue[0].min()
 
 
 def test_red_is_for_and_blue_against_where_the_relevance_is() -> None:
@@ -115,13 +211,17 @@ def test_red_is_for_and_blue_against_where_the_relevance_is() -> None:
     levels = np.full((MEL.n_mels, n_frames), -50.0, dtype=np.float32)
     spectrogram = Spectrogram(levels, MEL.frequencies_hz, MEL.times_s(n_frames))
     pixels = picture(draw_map(spectrogram, relevance, "test"))
-    plot = pixels[:, : int(pixels.shape[1] * 0.8)]  # without the colour bar
+    plot = pixels[TOP : TOP + MAP_ROWS, LEFT : LEFT + N_COLUMNS]
     red = (plot[..., 0] > plot[..., 2] + 80).nonzero()
     blue = (plot[..., 2] > plot[..., 0] + 80).nonzero()
     assert red[0].size
     assert blue[0].size
     assert red[1].max() < blue[1].min()  # red is earlier
     assert blue[0].max() < red[0].min()  # and lower: row numbers grow downwards
+    assert red[1].min() / N_COLUMNS == pytest.approx(20 / n_frames, abs=0.01)
+    below = pixels[TOP + MAP_ROWS :, LEFT : LEFT + N_COLUMNS]  # the evidence over time
+    assert (below[..., 0] > below[..., 2] + 80).nonzero()[1].max() < N_COLUMNS / 2
+    assert (below[..., 2] > below[..., 0] + 80).nonzero()[1].min() > N_COLUMNS / 2
 
 
 def test_a_spectrogram_is_grey_and_darkest_where_it_is_loudest() -> None:
@@ -140,3 +240,23 @@ def test_maps_of_zeros_and_single_frames_can_be_drawn() -> None:
         spectrogram = Spectrogram(levels, MEL.frequencies_hz, MEL.times_s(n_frames))
         assert draw_map(spectrogram, np.zeros_like(levels), "nothing").startswith(b"\x89PNG")
         assert draw_spectrogram(spectrogram, "nothing").startswith(b"\x89PNG")
+
+
+def test_the_overview_shows_every_map_beside_the_mixture(
+    shipped: Model, example: Recording, explanation: Explanation
+) -> None:
+    """Coloured panels, one for each map, in the grid they are laid out in; a grey one for the mixture."""
+    for wanted in (0, 1, 2, 4, 12):
+        asked = shipped.card.labels[:wanted]
+        result = explain(shipped, example, instruments=asked, n_concepts=0) if wanted else None
+        shown = result or explain(shipped, example, threshold=1.0, n_concepts=0)
+        assert len(shown.instruments) == wanted
+        pixels = picture(draw_overview(shown))
+        across = columns_for(wanted + 1)
+        down = -(-(wanted + 1) // across)
+        assert pixels.shape[0] // PANEL_ROWS == down
+        assert pixels.shape[1] // PANEL_COLUMNS == across
+        coloured = np.ptp(pixels, axis=2) > 40
+        assert coloured.any() == (wanted > 0)
+        first_panel = coloured[: PANEL_ROWS + 30, : 75 + PANEL_COLUMNS]
+        assert not first_panel.any()
