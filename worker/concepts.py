@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from ml.checkpoint import ModelCard, read_card
-from ml.concepts.atlas import Atlas, ClipRecord, ConceptRecord, LayerRecord, read_atlas
+from ml.concepts.atlas import Atlas, ConceptRecord, LayerRecord, read_atlas
 from ml.concepts.atlas import ReferenceRecord as AtlasReference
+from ml.concepts.clip_record import ClipRecord
 from ml.errors import MissingAtlasError, TimbrescopeError
 from ml.synthesis.plan import TICKS_PER_SECOND
 from worker.atlases import OVERVIEW, AtlasDocuments, concept_name

@@ -12,11 +12,11 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from ml.checkpoint import ModelCard
+from ml.concepts.clip_record import ClipRecord, Record
 from ml.errors import MissingAtlasError, TimbrescopeError, UnknownConceptError
-from ml.synthesis.plan import TICKS_PER_SECOND, ClipPlan, Control, ControllerCurve, Note, StemPlan
 
 ATLAS_NAME = "concepts.json"
 
@@ -29,96 +29,7 @@ class InvalidAtlasError(TimbrescopeError):
     code = "invalid-atlas"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CurveRecord(_Record):
-    """What a controller does (`ml.synthesis.plan.ControllerCurve`), in ticks."""
-
-    control: Control
-    ticks: tuple[int, ...]
-    values: tuple[int, ...]
-
-
-class StemRecord(_Record):
-    """An instrument's part. Each note is its start and duration in ticks, its pitch and its velocity."""
-
-    instrument: str
-    program: int
-    bank: int
-    gain_db: float
-    notes: tuple[tuple[int, int, int, int], ...]
-    curves: tuple[CurveRecord, ...]
-
-
-class ClipRecord(_Record):
-    """A clip of the reference set: what is played."""
-
-    clip: int
-    duration_s: float
-    reverb: bool
-    chorus: bool
-    stems: tuple[StemRecord, ...]
-
-    @staticmethod
-    def of(clip: int, plan: ClipPlan) -> ClipRecord:
-        """Record a plan; one with effects cannot be."""
-        if plan.effects is not None:
-            raise ValueError(f"Clip {plan.clip_id} has effects, which an atlas does not record.")
-        stems = tuple(
-            StemRecord(
-                instrument=stem.instrument,
-                program=stem.program,
-                bank=stem.bank,
-                gain_db=stem.gain_db,
-                notes=tuple(
-                    (_ticks(note.start_s), _ticks(note.duration_s), note.pitch, note.velocity)
-                    for note in stem.notes
-                ),
-                curves=tuple(
-                    CurveRecord(
-                        control=curve.control,
-                        ticks=tuple(_ticks(time_s) for time_s in curve.times_s),
-                        values=curve.values,
-                    )
-                    for curve in stem.controllers
-                ),
-            )
-            for stem in plan.stems
-        )
-        return ClipRecord(
-            clip=clip, duration_s=plan.duration_s, reverb=plan.reverb, chorus=plan.chorus, stems=stems
-        )
-
-    def plan(self, soundfont: str) -> ClipPlan:
-        """The plan that was recorded, to be rendered with a SoundFont."""
-        stems = tuple(
-            StemPlan(
-                instrument=stem.instrument,
-                program=stem.program,
-                soundfont=soundfont,
-                gain_db=stem.gain_db,
-                notes=tuple(
-                    Note(start / TICKS_PER_SECOND, duration / TICKS_PER_SECOND, pitch, velocity)
-                    for start, duration, pitch, velocity in stem.notes
-                ),
-                bank=stem.bank,
-                controllers=tuple(
-                    ControllerCurve(
-                        curve.control, tuple(tick / TICKS_PER_SECOND for tick in curve.ticks), curve.values
-                    )
-                    for curve in stem.curves
-                ),
-            )
-            for stem in self.stems
-        )
-        return ClipPlan(
-            f"reference-{self.clip:07d}", "train", self.duration_s, self.reverb, self.chorus, stems
-        )
-
-
-class ReferenceRecord(_Record):
+class ReferenceRecord(Record):
     """A clip and the place in it that most uses a concept.
 
     `row` and `column` are the position in the layer, `relevance` is what the concept has there, summed over
@@ -134,7 +45,7 @@ class ReferenceRecord(_Record):
     stem: int
 
 
-class TraitRecord(_Record):
+class TraitRecord(Record):
     """What references most have in common (`ml.concepts.naming.Commonality`)."""
 
     kind: str
@@ -144,7 +55,7 @@ class TraitRecord(_Record):
     stated: bool
 
 
-class ConceptRecord(_Record):
+class ConceptRecord(Record):
     """One channel of a layer.
 
     `status` says whether it is named, or not (`unnamed`), or has never spoken for an instrument that plays
@@ -169,7 +80,7 @@ class ConceptRecord(_Record):
         return min((trait.purity for trait in self.traits if trait.stated), default=None)
 
 
-class LayerRecord(_Record):
+class LayerRecord(Record):
     """One layer. `bands_hz` are the lowest and highest frequency of what each row of the layer sees,
     `times_s` the beginning and end of what each column sees.
     """
@@ -180,7 +91,7 @@ class LayerRecord(_Record):
     concepts: tuple[ConceptRecord, ...]
 
 
-class Atlas(_Record):
+class Atlas(Record):
     """Concepts of a model's layers, and the clips that show them."""
 
     format_version: Literal[1] = 1
@@ -306,7 +217,3 @@ def atlas_bytes(atlas: Atlas) -> bytes:
 
 def _lines(records: list[dict[str, Any]]) -> str:
     return ",\n".join(json.dumps(record, separators=(",", ":"), ensure_ascii=False) for record in records)
-
-
-def _ticks(time_s: float) -> int:
-    return round(time_s * TICKS_PER_SECOND)

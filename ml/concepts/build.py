@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from ml.concepts.atlas import Atlas, ClipRecord
+from ml.concepts.atlas import Atlas
+from ml.concepts.clip_record import ClipRecord
 from ml.concepts.describing import N_REFERENCES, Describer, SearchedLayer
 from ml.concepts.listener import Asked, Listener, all_moments, all_peaks
 from ml.concepts.moments import ONSET_S, RELEASE_S, base_counts
@@ -93,7 +94,7 @@ def build_atlas(
     bank = check_banks(recipe)[DEFAULT_SOUNDFONT]
     players = {instrument.name: instrument for instrument in recipe.vocabulary}
     plans = tuple(instantiate(recipe))
-    listener = Listener(folder, device, chosen.name, names, DEFAULT_SOUNDFONT)
+    listener = Listener(folder, model.card.sha256, device, chosen.name, names, DEFAULT_SOUNDFONT)
     searched = _listen(listener, plans, n_jobs, on_progress)
     n_channels = sum(len(layer.found) for layer in searched)
     rates = BaseRates(base_counts(plans, players), n_channels)

@@ -38,6 +38,8 @@ class Listener:
     ----------
     folder : Path
         Of the model.
+    sha256 : str
+        Of its weights.
     device : str
     method : str
     layers : tuple of str
@@ -46,6 +48,7 @@ class Listener:
     """
 
     folder: Path
+    sha256: str
     device: str
     method: str
     layers: tuple[str, ...]
@@ -54,7 +57,7 @@ class Listener:
     @property
     def model(self) -> Model:
         """The model, loaded once per process."""
-        return _loaded(self.folder, self.device)
+        return _loaded(self.folder, self.sha256, self.device)
 
     def peaks(self, plan: ClipPlan) -> tuple[Peaks, ...]:
         """Where a clip most uses each channel of each layer, in the explanation of what plays in it."""
@@ -112,5 +115,6 @@ def all_moments(
 
 
 @functools.cache
-def _loaded(folder: Path, device: str) -> Model:
+def _loaded(folder: Path, sha256: str, device: str) -> Model:
+    del sha256  # other weights in the same folder are another model
     return load_model(folder, device)

@@ -3,13 +3,12 @@
 from ml.checkpoint import SHIPPED_MODELS, ModelCard, read_card
 from ml.concepts.atlas import (
     Atlas,
-    ClipRecord,
     ConceptRecord,
     LayerRecord,
     ReferenceRecord,
-    StemRecord,
     TraitRecord,
 )
+from ml.concepts.clip_record import ClipRecord, StemRecord
 
 LAYER = "features.conv5"
 

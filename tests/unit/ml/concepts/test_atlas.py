@@ -12,11 +12,11 @@ from ml.checkpoint import SHIPPED_MODELS, ModelCard, read_card
 from ml.concepts.atlas import (
     ATLAS_NAME,
     Atlas,
-    ClipRecord,
     InvalidAtlasError,
     atlas_bytes,
     read_atlas,
 )
+from ml.concepts.clip_record import ClipRecord
 from ml.concepts.recipe import reference_recipe
 from ml.errors import MissingAtlasError, UnknownConceptError
 from ml.synthesis.effects.plans import EffectsPlan

@@ -32,7 +32,7 @@ def plans(shipped: Model) -> tuple[ClipPlan, ...]:
 
 @pytest.fixture(scope="module")
 def windows(plans: tuple[ClipPlan, ...]) -> list[np.ndarray]:
-    listener = Listener(DEFAULT, "cpu", "alpha2-beta1", (LAYER,), "FluidR3_GM")
+    listener = Listener(DEFAULT, "", "cpu", "alpha2-beta1", (LAYER,), "FluidR3_GM")
     return [listener.window(plan) for plan in plans]
 
 
