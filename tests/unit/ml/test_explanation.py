@@ -9,12 +9,19 @@ import pytest
 import torch
 
 from ml.classification import classify, listen
-from ml.errors import InvalidRequestError, RangeRequiredError, UnknownInstrumentError
+from ml.errors import (
+    InvalidRequestError,
+    RangeRequiredError,
+    UnknownInstrumentError,
+    UnknownLayerError,
+    UnknownMethodError,
+)
 from ml.explanation import Explanation, explain
 from ml.model import Model
 from ml.networks.blocks import frozen_copy
 from ml.recording import Recording
-from ml.relevance.engine import ENGINES, explain_targets
+from ml.relevance.engine import ENGINES, concept_layers, explain_targets
+from ml.relevance.methods import DEFAULT_METHOD
 from ml.relevance.target import Target
 from tests.reference import lrp
 
@@ -154,11 +161,60 @@ def test_silence_is_explained_by_nothing(shipped: Model) -> None:
 
 
 def test_what_was_not_found_can_be_asked_for(shipped: Model, example: Recording) -> None:
+    """Why not: on a real clip the map of an absent instrument is evidence against on balance, and says so."""
     result = explain(shipped, example, instruments=["Violin", "Trumpet", "Violin"], n_concepts=0)
     assert [instrument.instrument for instrument in result.instruments] == ["Trumpet", "Violin"]
-    violin = result.instruments[1]
+    trumpet, violin = result.instruments
+    assert (trumpet.found, violin.found) == (True, False)
     assert violin.quality.conservation.logit < 0
-    assert violin.relevance_map.sum() < 0  # on balance evidence against
+    assert violin.relevance_map.sum() < 0 < violin.relevance_map.max()
+    assert violin.timeline.evidence.sum() < 0 < trumpet.timeline.evidence.sum()
+    assert "not-found" in {warning.code for warning in violin.quality.warnings}
+    assert "not-found" not in {warning.code for warning in trumpet.quality.warnings}
+
+
+def test_a_contrast_is_the_difference_of_two_maps(shipped: Model, example: Recording) -> None:
+    """In one network and method relevance is linear in where it starts."""
+    plain = {
+        each.instrument: each.relevance_map
+        for each in explain(shipped, example, instruments=["Trumpet", "Violin"], n_concepts=0).instruments
+    }
+    (held,) = explain(shipped, example, instruments=["Trumpet"], contrast="Violin", n_concepts=2).instruments
+    assert held.contrast == "Violin"
+    difference = plain["Trumpet"] - plain["Violin"]
+    assert np.abs(held.relevance_map - difference).max() < CONCEPTS_ADD_UP * np.abs(difference).max()
+    logits = listen(shipped, example).logits[0]
+    trumpet, violin = (shipped.card.labels.index(name) for name in ("Trumpet", "Violin"))
+    assert held.quality.conservation.logit == pytest.approx(float(logits[trumpet] - logits[violin]), rel=1e-4)
+    assert held.quality.conservation.concept_error < CONCEPTS_ADD_UP
+
+
+def test_what_all_are_held_against_is_not_explained_itself(shipped: Model, example: Recording) -> None:
+    """Unless it is asked for, which makes no sense."""
+    result = explain(shipped, example, contrast="Celesta", n_concepts=0)
+    assert "Celesta" in result.classification.found
+    assert [each.instrument for each in result.instruments] == ["Trumpet"]
+    with pytest.raises(InvalidRequestError, match="'Celesta' cannot be held against itself"):
+        explain(shipped, example, instruments=["Trumpet", "Celesta"], contrast="Celesta")
+    with pytest.raises(UnknownInstrumentError, match="Kazoo") as caught:
+        explain(shipped, example, contrast="Kazoo")
+    assert caught.value.extra["unknown"] == ["Kazoo"]
+
+
+def test_methods_and_layers_are_taken_by_name(shipped: Model, example: Recording) -> None:
+    part = example.part(0.0, 1.0)
+    layer = concept_layers(shipped)[-2]
+    asked = explain(shipped, part, instruments=["Trumpet"], n_concepts=1, method="gamma", layer=layer)
+    assert (asked.method, asked.layer) == ("gamma", layer)
+    assert {concept.layer for concept in asked.instruments[0].concepts} == {layer}
+    assert asked.instruments[0].quality.conservation.concept_error < CONCEPTS_ADD_UP
+    plain = explain(shipped, part, instruments=["Trumpet"], n_concepts=0)
+    assert (plain.method, plain.layer) == (DEFAULT_METHOD, shipped.concept_layer)
+    assert np.abs(plain.instruments[0].relevance_map - asked.instruments[0].relevance_map).max() > 0.0
+    with pytest.raises(UnknownMethodError, match="guess"):
+        explain(shipped, part, method="guess")
+    with pytest.raises(UnknownLayerError, match=r"features\.conv99"):
+        explain(shipped, part, layer="features.conv99")
 
 
 def test_unknown_names_and_numbers_are_refused(shipped: Model, example: Recording) -> None:
@@ -176,3 +232,6 @@ def test_progress_counts_maps(shipped: Model, example: Recording) -> None:
     attributed = [(done, total) for stage, done, total in reported if stage == "attributing"]
     assert [done for done, _ in attributed] == sorted(done for done, _ in attributed)
     assert attributed[-1] == (6, 6)  # two instruments: the map, one concept, the remainder
+    assert [report for report in reported if report[0] == "checking"] == [
+        ("checking", done, 2) for done in (0, 1, 2)
+    ]
