@@ -1,10 +1,10 @@
 """Compare ways of making masks: `python scripts/compare_masks.py [MODEL FOLDER] [--clips N]`.
 
 Two instruments play at once, by the study's protocol and with a seed of its own; each is explained once, and
-its evidence is made audible with each setting of `SETTINGS`. What is good keeps the instrument, removes it, and
-leaves the other one where it was: not in what was kept, still in what was removed. Energy kept and maps needed
-stand beside it, since a mask that keeps everything keeps and removes any label. Run it when the shipped model
-or the default method changes, and set `ml.masks.MaskSettings` by what it says.
+its evidence is made audible with each setting of `SETTINGS`. What is good keeps the instrument, removes it,
+and leaves the other one where it was: not in what was kept, still in what was removed. Energy kept and maps
+needed stand beside it, since a mask that keeps everything keeps and removes any label. Run it when the
+shipped model or the default method changes, and set `ml.masks.MaskSettings` by what it says.
 """
 
 from __future__ import annotations

@@ -47,8 +47,8 @@ class Answer:
         mean logit most; empty where none came about.
     against_profile : Interval or None
         `ml.evaluation.counterfactuals.effects.stronger` of the two.
-    against_others : Interval or None
-        `ml.evaluation.counterfactuals.effects.own_effect` of the strongest.
+    against_others : mapping of str to Interval
+        `ml.evaluation.counterfactuals.effects.own_effect` of each change of the cue that came about for both.
     words : str
         The answer in Markdown.
     """
@@ -60,7 +60,7 @@ class Answer:
     strongest: str
     strongest_profile: str
     against_profile: Interval | None
-    against_others: Interval | None
+    against_others: Mapping[str, Interval]
     words: str
 
 
@@ -85,15 +85,20 @@ def answer(studied: Studied, about: About, others: Studied | None, rng: np.rando
     said = [_sentence(subject.name, change, effects[change.name]) for change in _family(about)]
     strongest, strongest_profile = (_strongest(family, effects) for family in (recorded or added, profile))
     of_recorded, of_added = (_verdict(family, effects) for family in (recorded, added))
-    against_profile = against_others = None
+    against_profile = None
     if strongest and strongest_profile:
         against_profile = stronger(subject, strongest, strongest_profile, rng)
         of_profile = effects[strongest_profile].logit
         said.append(_compared(strongest, strongest_profile, of_profile, against_profile))
-    if strongest and others is not None and others.effects[strongest].came_about:
-        against_others = own_effect(subject, others.subject, strongest, rng)
-        of_others = others.effects[strongest].logit
-        said.append(_held_against(others.subject.name, strongest, of_others, against_others))
+    against_others = {}
+    if others is not None:
+        against_others = {
+            change.name: own_effect(subject, others.subject, change.name, rng)
+            for change in cue
+            if others.effects[change.name].came_about
+        }
+    if others is not None and against_others:
+        said.append(_held_against(others.subject.name, against_others))
     conclusion = _conclusion(subject.name, about, (of_recorded, of_added), against_profile)
     return Answer(
         subject=subject.name,
@@ -172,12 +177,10 @@ def _compared(strongest: str, profile: str, of_profile: Interval, by: Interval) 
     )
 
 
-def _held_against(others: str, strongest: str, of_others: Interval, by: Interval) -> str:
-    told = "differs" if is_significant(by) else "does not measurably differ"
-    return (
-        f"The effect of *{strongest}* {told} from that on {others} ({signed(of_others)}; difference "
-        f"{signed(by)})."
-    )
+def _held_against(others: str, by: Mapping[str, Interval]) -> str:
+    told = {1: "more upwards", -1: "more downwards", 0: "not measurably otherwise"}
+    each = [f"*{change}* moves it {told[_direction(one)]} ({signed(one)})" for change, one in by.items()]
+    return f"Held against the logits of {others} under the same change: {', '.join(each)}."
 
 
 def _direction(interval: Interval) -> int:

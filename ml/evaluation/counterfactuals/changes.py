@@ -122,7 +122,7 @@ CHANGES: tuple[Change, ...] = (
         "vibrato",
         "Taking the recorded wavering out of the pitch",
         -1,
-        Check("wavering", -1.0),
+        Check("wavering", -6.0),
         retouch=steadied,
     ),
     Change(

@@ -96,8 +96,11 @@ def test_what_did_not_come_about_says_nothing() -> None:
 def test_a_subject_is_held_against_others() -> None:
     violin, same = made("Violin", {"pitch steadied": -1.0}), made("others", {"pitch steadied": -1.0})
     other = made("others", {"pitch steadied": 0.5})
-    assert "does not measurably differ from that on others" in asked(violin, same)[2]
-    assert "differs from that on others" in asked(violin, other)[2]
+    assert "*pitch steadied* moves it not measurably otherwise" in asked(violin, same)[2]
+    assert "*pitch steadied* moves it more downwards" in asked(violin, other)[2]
+    said = answer(violin, "vibrato", other, np.random.default_rng(2))
+    assert list(said.against_others) == ["vibrato by wheel", "vibrato by bend", "pitch steadied"]
+    assert "Held against" not in asked(violin)[2]
     rng = np.random.default_rng(3)
     by = own_effect(violin.subject, other.subject, "pitch steadied", rng)
     assert by.value == pytest.approx(
