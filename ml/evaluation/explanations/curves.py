@@ -17,7 +17,10 @@ KINDS = ("deletion", "insertion")
 
 @dataclass(frozen=True)
 class Band:
-    """The mean logit at each of `FRACTIONS`, with 95 % intervals over clips; each `(n_fractions,)`."""
+    """Mean change of the logit at each of `FRACTIONS`, with 95 % intervals over clips; each `(n_fractions,)`.
+
+    The change is from the whole clip's logit: clips differ by that far more than by what deletion does.
+    """
 
     mean: NDArray[np.float64]
     low: NDArray[np.float64]
@@ -64,7 +67,9 @@ def bands_of(clips: Sequence[Sequence[FaithfulnessCurves]], seed: int) -> Bands 
     for order in ORDERS:
         means = [mean_curves([getattr(each, order) for each in clip]) for clip in with_curves]
         for kind in KINDS:
-            bands[kind][order] = _band(np.stack([getattr(each, kind) for each in means]), seed)
+            bands[kind][order] = _band(
+                np.stack([getattr(each, kind) - each.deletion[0] for each in means]), seed
+            )
     return Bands(len(with_curves), sum(map(len, with_curves)), FRACTIONS, bands)
 
 

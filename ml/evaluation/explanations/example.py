@@ -37,6 +37,16 @@ class Example:
     scores: MapScores
     n_maps: int
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """What plays beside it."""
+        return tuple(name for name in self.stems if name != self.instrument)
+
+
+def named(names: Sequence[str]) -> str:
+    """Names as in a sentence."""
+    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)
+
 
 def choose_example(protocol: ExplainedSet, clips: Sequence[ScoredClip]) -> Example | None:
     """The map with the median skill (of two, the lower), among those whose instrument is found.
@@ -97,7 +107,6 @@ def draw_example(
     relevance = scene.merged(chosen.maker()(model, scene.inputs, [label])[0])
     levels = scene.heard.levels_db
     share = scene.truth.true_mask(example.instrument, soft=True).astype(np.float32)
-    others = [name for name in example.stems if name != example.instrument]
     spectrogram = Spectrogram(levels, model.mel.frequencies_hz, model.mel.times_s(levels.shape[1]))
     canvas = Canvas.of(spectrogram, _ROWS, _COLUMNS)
     shown = {
@@ -115,14 +124,10 @@ def draw_example(
         axes.tick_params(labelsize=SMALL)
         _frequency_ticks(axes, canvas.grid)
     panels[0].set_ylabel("frequency (Hz)", fontsize=SMALL)
-    figure.suptitle(f"{example.instrument} beside {_and(others)}", fontsize=MEDIUM)
+    figure.suptitle(f"{example.instrument} beside {named(example.others)}", fontsize=MEDIUM)
     return png_of(figure)
 
 
 def _frequency_ticks(axes: Axes, grid: LogFrequencyGrid) -> None:
     ticks_hz = [hz for hz in TICKS_HZ if grid.lowest_hz <= hz <= grid.highest_hz]
     axes.set_yticks([grid.position(hz) for hz in ticks_hz], [f"{hz:,}" for hz in ticks_hz])
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join((", ".join(names[:-1]), names[-1]) if len(names) > 1 else names)

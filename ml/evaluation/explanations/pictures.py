@@ -125,7 +125,7 @@ def draw_on_stems(shares: NDArray[np.float64], labels: Sequence[str], title: str
 
 
 def draw_curves(groups: Mapping[str, Bands], title: str) -> bytes:
-    """Draw the logit while patches are deleted, and while they are given back.
+    """Draw how the logit changes while patches are deleted, and while they are given back.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def draw_curves(groups: Mapping[str, Bands], title: str) -> bytes:
             axes.tick_params(labelsize=SMALL)
             axes.spines[["top", "right"]].set_visible(False)
             axes.set_title(f"{kind}, {group} ({bands.n_clips} clips, {bands.n_maps} maps)", fontsize=SMALL)
-        row[0].set_ylabel("logit", fontsize=SMALL)
+        row[0].set_ylabel("logit, less that of the whole clip", fontsize=SMALL)
     for axes, verb in zip(panels[-1], ("deleted", "given back"), strict=True):
         axes.set_xlabel(f"active patches {verb}, %", fontsize=SMALL)
     figure.suptitle(title, fontsize=MEDIUM)

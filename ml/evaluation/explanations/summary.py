@@ -51,7 +51,7 @@ def summary_rows(
         rows.append(
             SummaryRow(
                 "Explanations",
-                f"concept maps + remainder = map, to {MOST_ERROR:g}",
+                f"concept maps + remainder = map, to {MOST_ERROR:g}".replace("e-0", "e-"),
                 steadiness.exact,
                 steadiness.n_clips,
                 Target(1.0, 1.0),

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from ml.evaluation.explanations.breakdown import Breakdown, breakdown_table
-from ml.evaluation.explanations.checks import N_CONCEPTS
-from ml.evaluation.explanations.contenders import BINARY, CONTRAST, SOFT, Contender
+from ml.evaluation.explanations.contenders import Contender
 from ml.evaluation.explanations.curves import Bands
 from ml.evaluation.explanations.evidence import EvidenceFigures
-from ml.evaluation.explanations.example import Example
+from ml.evaluation.explanations.example import Example, named
 from ml.evaluation.explanations.material import PROTOCOL, UNSEEN, ExplainedSet
 from ml.evaluation.explanations.measures import MapFigures
 from ml.evaluation.explanations.method_table import MethodRow, method_table
 from ml.evaluation.explanations.steadiness import Steadiness
+from ml.evaluation.explanations.words_of_checks import closer_look, evidence_words
+from ml.evaluation.explanations.words_of_methods import comparison_words
 from ml.evaluation.markdown import number, percent, picture, table, with_interval
-from ml.relevance.methods import METHODS
 from ml.truth.faithfulness import FRACTION
 from ml.truth.patches import PATCH
-from ml.truth.stability import GAINS_DB, NOISE_DB
 from ml.truth.stems import ACTIVE_DB
 
 _MEASURES = (  # field of `MapFigures`, what it is called
@@ -34,7 +31,7 @@ _MEASURES = (  # field of `MapFigures`, what it is called
     ("own_stem", "lies most on its own stem"),
     ("rank_accuracy", "rank accuracy"),
     ("shapley_correlation", "correlation with the stems' Shapley values"),
-    ("time_overlap", "relevance while the stem sounds"),
+    ("time_overlap", "relevance in time with its stem"),
     ("sounding_share", "the same of relevance spread evenly"),
     ("deletion_gain", "deletion gain over random"),
     ("loudest_gain", "the same of deleting the loudest"),
@@ -106,7 +103,7 @@ def section_text(material: Material, pictures: Collection[str], seconds_name: st
             f"### The method `{material.chosen.key}`",
             _figures(material),
             "### Methods compared",
-            _comparison(material, seconds_name),
+            comparison_words(next(iter(material.rows.values())), list(material.figures), seconds_name),
             *(
                 f"{_heading(material, name, place)}"
                 f"{method_table(rows, list(material.figures), material.chosen)}"
@@ -122,9 +119,9 @@ def section_text(material: Material, pictures: Collection[str], seconds_name: st
             "On whose stem whose relevance lies, over the clips in which both play:",
             *(picture(name, "Relevance on stems") for name in pictures if "-stems-" in name),
             "### Faithful without stems",
-            _faithfulness(material, pictures),
+            closer_look(material.steadiness, pictures),
             "### Evidence one can hear",
-            _evidence(material.evidence),
+            evidence_words(material.evidence),
         )
         if part
     )
@@ -132,7 +129,7 @@ def section_text(material: Material, pictures: Collection[str], seconds_name: st
 
 def _introduction(material: Material) -> str:
     sets = "\n".join(
-        f"- {one.use.name}: {len(one.clips):,} clips of {_or(sorted(one.recipe.instruments_per_clip))} "
+        f"- {one.use.name}: {_clips(len(one.clips))} of {_or(sorted(one.recipe.instruments_per_clip))} "
         + ("instruments, the protocol" if one.group == PROTOCOL else "instruments, natural ranges")
         + f"; the model was {'trained on this bank' if one.use.use == 'trained' else 'never trained on it'}"
         for one in material.sets
@@ -158,7 +155,8 @@ def _introduction(material: Material) -> str:
         f"active {PATCH} x {PATCH} patches are set to the noise floor, over the fall when random ones are. "
         f"*Insertion*: the part of the logit that comes back when all active patches were deleted and the "
         f"most relevant {percent(FRACTION)} are given back.\n"
-        "- *Alike*: the similarity of two instruments' maps of a clip, 0 to 1.\n\n"
+        "- *In time*: the part of the positive relevance that lies where the instrument's stem sounds. "
+        "*Alike*: the similarity of two instruments' maps of a clip, 0 to 1.\n\n"
         "A map may flatter the stems while the network does something else: that is why what the stems say "
         "(skill, pointing, stems) stands beside what the network does (Shapley values, deletion, insertion)."
     )
@@ -171,8 +169,8 @@ def _example(material: Material, pictures: Collection[str]) -> str:
         return ""
     return (
         f"{picture(name, 'A mixture, a map, and the true mask of the same instrument')}\n\n"
-        f"*Clip {example.clip_id}: {example.instrument} among {' and '.join(example.stems)}. Chosen by rule: "
-        f"of the {example.n_maps:,} protocol maps of instruments that were found, the one with the median "
+        f"*Clip {example.clip_id}: {example.instrument} beside {named(example.others)}. Chosen by rule: of "
+        f"the {example.n_maps:,} protocol maps of instruments that were found, the one with the median "
         f"skill, {number(example.scores.skill if example.scores.skill is not None else float('nan'), 2)} "
         f"(mass accuracy {number(example.scores.mass_accuracy, 2)}, share of energy "
         f"{number(example.scores.energy_share, 2)}).*"
@@ -218,127 +216,14 @@ def _figures(material: Material) -> str:
     return text
 
 
-def _comparison(material: Material, seconds_name: str) -> str:
-    rows = next(iter(material.rows.values()))
-    ceilings = {row.contender.name: row.figures for row in rows if row.contender.kind == "ceiling"}
-    groups = list(material.figures)
-    reached = "; ".join(
-        f"{group}: {number(ceilings[SOFT][group].skill.value, 2)} (soft) and "
-        f"{number(ceilings[BINARY][group].skill.value, 2)} (binary)"
-        for group in groups
-        if group in ceilings.get(SOFT, {})
-    )
-    return (
-        f"All on the same clips, the first of each group; where two numbers stand in a cell, the first is of "
-        f"{groups[0]}{f', the second of {groups[1]}' if len(groups) > 1 else ''}. A method explains the "
-        f"logit, or the logit *{CONTRAST}*, weighted by their softmax. Integrated gradients are slow and "
-        "tried on fewer clips; compared models are spared them and second targets.\n\n"
-        f"{_best(rows, groups)}\n\n"
-        + (f"The ceiling: the true mask itself reaches a skill of {reached}.\n\n" if reached else "")
-        + f"Times differ from run to run and stand in [{seconds_name}]({seconds_name}). "
-        "Methods:\n\n"
-        + "\n".join(
-            f"- `{method}`: {METHODS[method].description}"
-            for method in dict.fromkeys(row.contender.name for row in rows if row.contender.kind == "method")
-        )
-    )
-
-
-def _best(rows: Sequence[MethodRow], groups: Sequence[str]) -> str:
-    """Which methods do best, in words."""
-    methods = [row for row in rows if row.contender.kind == "method"]
-    sentences = []
-    for group in groups:
-        best = [
-            f"{words} `{leader.contender.key}` ({number(_value(leader, group, field), 2)})"
-            for field, words in (
-                ("skill", "in skill"),
-                ("shapley_correlation", "in correlation with Shapley values"),
-                ("deletion_gain", "in deletion gain"),
-            )
-            if (leader := _leader(methods, group, field)) is not None
-        ]
-        if best:
-            sentences.append(f"On {group} clips the best are {', '.join(best)}.")
-    return " ".join(sentences)
-
-
-def _leader(methods: Sequence[MethodRow], group: str, field: str) -> MethodRow | None:
-    defined = [row for row in methods if not np.isnan(_value(row, group, field))]
-    return max(defined, key=lambda row: _value(row, group, field), default=None)
-
-
-def _value(row: MethodRow, group: str, field: str) -> float:
-    return float(getattr(row.figures[group], field).value) if group in row.figures else float("nan")
-
-
 def _heading(material: Material, name: str, place: int) -> str:
     if len(material.rows) == 1:
         return ""
     return f"#### {name}{', the model of this report' if place == 0 else ''}\n\n"
 
 
-def _faithfulness(material: Material, pictures: Collection[str]) -> str:
-    steadiness = material.steadiness
-    shown = [
-        picture(name, "Deletion and insertion curves") for name in pictures if name.endswith("-curves.png")
-    ]
-    parts = [
-        f"{curves}\n\nThe logit while patches are deleted in three orders, and while they are given back; "
-        "bands are 95 % intervals over clips."
-        for curves in shown
-    ]
-    if steadiness.n_clips:
-        parts += [
-            f"On {steadiness.n_clips} clips, {steadiness.n_maps} maps: after a gain of "
-            f"{' or '.join(f'{gain:+g}' for gain in GAINS_DB)} dB a map's similarity to what it was is "
-            f"{with_interval(steadiness.gain)}, with white noise at {NOISE_DB:g} dB "
-            f"{with_interval(steadiness.noise)}.",
-            "When the network's layers are randomised from the head down, maps should change:",
-            table(
-                ("randomised down to", "similarity", "rank similarity"),
-                [
-                    (step.layer, with_interval(step.similarity), with_interval(step.rank_similarity))
-                    for step in steadiness.randomised
-                ],
-            ),
-            f"Split by the channels of a layer, with the {N_CONCEPTS} strongest as concepts: how far concept "
-            "maps and remainder are from the map made whole, over its largest magnitude; what part of the "
-            "positive relevance these concepts hold; and the mass accuracy of their maps:",
-            table(
-                ("layer", "largest error", "held by the concepts", "their mass accuracy"),
-                [
-                    (
-                        layer.layer,
-                        f"{layer.largest_error:.1e}",
-                        with_interval(layer.share),
-                        with_interval(layer.mass_accuracy),
-                    )
-                    for layer in steadiness.layers
-                ],
-            ),
-        ]
-    return "\n\n".join(parts)
-
-
-def _evidence(evidence: EvidenceFigures) -> str:
-    return (
-        f"On {evidence.n_clips} random protocol clips of two instruments each, {evidence.n_instruments} "
-        f"instruments, of which {percent(evidence.found.value)} are found: what the mask of an instrument's "
-        "map keeps is heard as the instrument (probability at least 0.5) in "
-        f"{percent(evidence.keeps.value)}; what it leaves has lost at least half of the instrument's "
-        f"probability in {percent(evidence.loses.value)}.\n\n"
-        + table(
-            ("measure", "result"),
-            [
-                ("kept is heard as the instrument", with_interval(evidence.keeps)),
-                ("removed loses at least half of its probability", with_interval(evidence.loses)),
-                ("both", with_interval(evidence.both)),
-                ("maps that the mask took", with_interval(evidence.maps)),
-                ("share of the energy that is kept", with_interval(evidence.kept_energy_share)),
-            ],
-        )
-    )
+def _clips(n: int) -> str:
+    return f"{n:,} clip{'s' if n != 1 else ''}"
 
 
 def _counts(figures: MapFigures) -> str:
