@@ -89,7 +89,7 @@ def _table(record: LayerRecord) -> Table:
     counts = ", ".join(f"{counted.count(status)} {status}" for status in dict.fromkeys(sorted(counted)))
     table = Table(title=f"{record.layer}: {counts}")
     table.add_column("channel", justify="right")
-    table.add_column("concept, and purity of what is stated")
+    table.add_column("concept (purity)")
     table.add_column("share", justify="right")
     table.add_column("used for")
     for each in sorted(record.concepts, key=lambda concept: (-concept.share, concept.channel))[:_ROWS]:
@@ -101,5 +101,7 @@ def _table(record: LayerRecord) -> Table:
 def _named(concept: ConceptRecord) -> str:
     if concept.name is None:
         return f"({concept.status})"
-    purities = ", ".join(f"{trait.purity:.0%}" for trait in concept.traits if trait.stated)
+    words = concept.name.lower().split(", ")
+    told = [trait for trait in concept.traits if trait.stated and trait.value.lower() in words]
+    purities = ", ".join(f"{trait.purity:.0%}" for trait in told)
     return f"{concept.name} ({purities})"

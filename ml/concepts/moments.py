@@ -12,7 +12,7 @@ before all notes, has no traits: the instrument does not sound there.
 `octave`       such as ``C4-B4`` (MIDI 60-71)
 `pitch class`  such as ``F#``
 `velocity`     ``soft`` below 64, ``loud`` from 96, ``medium`` between
-`vibrato`      ``vibrato`` or ``straight``: whether the modulation controller is up
+`vibrato`      ``vibrato`` or ``straight``: whether the modulation controller is up for this note
 =============  ===========================================================================================
 """
 
@@ -79,7 +79,7 @@ def traits_at(stem: StemPlan, time_s: float, instrument: Instrument) -> Traits |
         "octave": f"C{note.pitch // 12 - 1}-B{note.pitch // 12 - 1}",
         "pitch class": _PITCH_CLASSES[note.pitch % 12],
         "velocity": _velocity(note.velocity),
-        "vibrato": _vibrato(stem, time_s),
+        "vibrato": _vibrato(stem, max(time_s, note.start_s)),  # the wheel before it is its predecessor's
     }
 
 

@@ -59,7 +59,14 @@ def test_what_the_note_is(time_s: float, register: str, octave: str, pitch_class
 
 @pytest.mark.parametrize(
     ("time_s", "vibrato"),
-    [(1.1, "straight"), (1.2, "vibrato"), (1.5, "vibrato"), (2.1, "straight"), (3.4, "vibrato")],
+    [
+        (1.1, "straight"),
+        (1.2, "vibrato"),
+        (1.5, "vibrato"),
+        (1.95, "straight"),
+        (2.1, "straight"),
+        (3.4, "vibrato"),
+    ],
 )
 def test_vibrato_is_the_wheel_at_that_moment(time_s: float, vibrato: str) -> None:
     traits = traits_at(STEM, time_s, TRUMPET)
