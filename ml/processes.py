@@ -35,10 +35,10 @@ class Processes:
 
     def __enter__(self) -> Processes:
         if self._n_jobs == 1:
-            self._exit.enter_context(_one_thread())
+            self._exit.enter_context(one_thread())
         else:
             # spawn: a forked FluidSynth, BLAS or CUDA would share state with its parent
-            pool = ProcessPoolExecutor(self._n_jobs, multiprocessing.get_context("spawn"), _calm)
+            pool = ProcessPoolExecutor(self._n_jobs, multiprocessing.get_context("spawn"), calm)
             self._exit.callback(pool.shutdown, wait=True, cancel_futures=True)
             self._pool = pool
         return self
@@ -54,7 +54,7 @@ class Processes:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Compute as a process of many does."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -64,7 +64,7 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def _calm() -> None:
+def calm() -> None:
     """Leave Ctrl-C to the parent, and one computing thread to each process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"

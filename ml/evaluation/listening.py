@@ -6,23 +6,20 @@ What comes back is in the order of the clips, whatever the number of processes.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ml.classification import Classification
 from ml.evaluation.clips import Clip, ClipSet
 from ml.model import Model, load_model
+from ml.processes import calm, one_thread
 
 _CHUNK_CLIPS = 4  # clips handed to a process at once
 
@@ -118,12 +115,12 @@ def _answers(
 ) -> Iterator[tuple[Classification, ...]]:
     if n_jobs == 1:
         models = tuple(load_model(folder, device) for folder in model_folders)
-        with _one_thread():
+        with one_thread():
             for clip in clips:
                 yield clip.classifications(models)
         return
     # spawn: a forked FluidSynth, BLAS or CUDA would share state with its parent
-    pool = ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"), _calm_worker)
+    pool = ProcessPoolExecutor(n_jobs, multiprocessing.get_context("spawn"), calm)
     listen = functools.partial(_listen_here, model_folders, device)
     try:
         yield from pool.map(listen, clips, chunksize=_CHUNK_CLIPS)
@@ -139,24 +136,6 @@ def _listen_here(model_folders: tuple[Path, ...], device: str, clip: Clip) -> tu
 def _loaded(folder: Path, device: str) -> Model:
     """A model, loaded once per process."""
     return load_model(folder, device)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute as a process of many does, so that figures do not depend on their number."""
-    n_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(n_threads)
-
-
-def _calm_worker() -> None:
-    """Leave Ctrl-C to the parent, and one computing thread to each process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    torch.set_num_threads(1)
 
 
 def _collect(clip_set: ClipSet, labels: tuple[str, ...], answers: Sequence[Classification]) -> Heard:
