@@ -129,11 +129,11 @@ def _answers(
 
 
 def _listen_here(model_folders: tuple[Path, ...], device: str, clip: Clip) -> tuple[Classification, ...]:
-    return clip.classifications([_loaded(folder, device) for folder in model_folders])
+    return clip.classifications([loaded(folder, device) for folder in model_folders])
 
 
 @functools.cache
-def _loaded(folder: Path, device: str) -> Model:
+def loaded(folder: Path, device: str) -> Model:
     """A model, loaded once per process."""
     return load_model(folder, device)
 

@@ -14,9 +14,9 @@ import numpy as np
 from ml.audible import make_audible
 from ml.evaluation.clips import PlannedClip
 from ml.evaluation.explanations.contenders import Contender
-from ml.evaluation.explanations.examining import loaded
 from ml.evaluation.explanations.scene import HeardScene, Scene
 from ml.evaluation.intervals import Interval, bootstrap, weighted_mean
+from ml.evaluation.listening import loaded
 from ml.relevance.methods import method_named
 
 

@@ -7,7 +7,6 @@ slow contenders too, and what is found out without stems (`checks`).
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from ml.evaluation.explanations.checks import Checks, check
 from ml.evaluation.explanations.contenders import LOGIT, Contender
 from ml.evaluation.explanations.insertion import InsertionScores, insertions
 from ml.evaluation.explanations.scene import HeardScene, Scene
-from ml.model import Model, load_model
+from ml.evaluation.listening import loaded
 from ml.truth.faithfulness import DeletionScores, FaithfulnessCurves, deletions, faithfulness_curves
 from ml.truth.scores import MapScores, score_map
 from ml.truth.stability import label_similarities
@@ -157,12 +156,6 @@ class Examiner:
             return ()
         maps = _maps_of(scene, self.chosen)
         return faithfulness_curves(scene.model, scene.inputs, scene.labels, maps)
-
-
-@functools.cache
-def loaded(folder: Path, device: str) -> Model:
-    """A model, loaded once per process."""
-    return load_model(folder, device)
 
 
 def score_clip(scene: HeardScene, contenders: Sequence[Contender]) -> dict[str, ScoredClip]:

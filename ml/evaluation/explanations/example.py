@@ -15,10 +15,11 @@ from matplotlib.axes import Axes
 
 from ml.drawing import TICKS_HZ
 from ml.evaluation.explanations.contenders import Contender
-from ml.evaluation.explanations.examining import ScoredClip, loaded
+from ml.evaluation.explanations.examining import ScoredClip
 from ml.evaluation.explanations.material import ExplainedSet
 from ml.evaluation.explanations.scene import HeardScene, Scene
 from ml.evaluation.figures import MEDIUM, SMALL, blank_figure, png_of
+from ml.evaluation.listening import loaded
 from ml.explained import Spectrogram
 from ml.pictures import TRUTH, Canvas, LogFrequencyGrid, saturation
 from ml.truth.scores import MapScores

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ml.attribution import Sounding
 from ml.classification import ListenedWindows, judge, listen
 from ml.evaluation.clips import PlannedClip
 from ml.evaluation.explanations.contenders import SOFT
@@ -16,7 +17,6 @@ from ml.synthesis.mix import render_clip
 from ml.synthesis.render import SAMPLE_RATE_HZ
 from ml.truth.shapley import shapley_values
 from ml.truth.stems import Stem, StemTruth, stem_truth
-from ml.windows import merge_windows
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,11 @@ class HeardScene:
     @property
     def inputs(self) -> NDArray[np.float32]:
         """What the network sees of the windows with sound, `(n_windows, n_mels, n_frames)`."""
-        return self.heard.inputs[~self.heard.silent]
+        return Sounding.of(self.heard).inputs
 
     def merged(self, maps: NDArray[np.floating]) -> NDArray[np.float32]:
         """A label's maps of the windows with sound, laid onto the clip: `(n_mels, n_frames)`."""
-        whole = np.zeros_like(self.heard.inputs)
-        whole[~self.heard.silent] = maps
-        return merge_windows(whole, self.heard.windows, self.heard.levels_db.shape[1])
+        return Sounding.of(self.heard).merged(maps)
 
     def true_masks(self, name: str) -> NDArray[np.floating]:
         """The ceiling's maps, cut like those of a model: `(n_instruments, n_windows, n_mels, n_frames)`.
