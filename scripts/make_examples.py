@@ -2,7 +2,7 @@
 
 A few bars for two instruments each, written down below note by note, rendered with FluidR3_GM: sound for
 trying the service out and for the tests, ours to give away. Each clip is stored as 16-bit WAV, its notes as a
-MIDI file.
+MIDI file; of `WITH_STEMS` each instrument's part too, as 16-bit FLAC.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import soundfile
 
-from ml.instruments import instruments_named
+from ml.instruments import instruments_named, slug_of
 from ml.synthesis.instantiate import ClipPlan, Note, StemPlan
 from ml.synthesis.midi_file import clip_midi
 from ml.synthesis.mix import render_clip
@@ -21,6 +21,7 @@ from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, find_bank
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CLIP_S = 5.0
 BEAT_S = 0.5
+WITH_STEMS = "trumpet-and-celesta"
 
 # (pitch, beats) one after another; None is a rest
 Line = tuple[tuple[int | None, float], ...]
@@ -59,6 +60,10 @@ def main() -> None:
         clip = render_clip(plan, banks)
         soundfile.write(EXAMPLES / f"{name}.wav", clip.mix, SAMPLE_RATE_HZ, subtype="PCM_16")
         (EXAMPLES / f"{name}.mid").write_bytes(clip_midi(plan))
+        if name == WITH_STEMS:
+            for instrument, stem in zip(lines, clip.stems, strict=True):
+                part = EXAMPLES / f"{slug_of(instrument)}.flac"
+                soundfile.write(part, stem, SAMPLE_RATE_HZ, subtype="PCM_16")
 
 
 if __name__ == "__main__":
