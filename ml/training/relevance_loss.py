@@ -3,15 +3,13 @@
 The parts of a remixed example are known, so the share ``m`` of an instrument's power in every cell is too.
 The loss carries the instrument's relevance down to the spectrogram by the rules that explanations use
 (`ml.relevance`: LRP-epsilon at the head, LRP-alpha2-beta1 in convolutions), in differentiable form, and asks
-of the positive relevance ``R+`` how much of it lies on the instrument and how evenly it covers that, and of
-the negative ``R-`` how much lies on the instrument, which speaks against nothing:
+of the positive relevance ``R+`` how much of it lies on the instrument and how evenly it covers that:
 
 * mass: ``1 - sum_A R+ m / sum R+``, with `A` the active cells (Arras et al., *CLEVR-XAI*, Information Fusion
   81, 2022, eq. 7, with a soft mask);
 * coverage: ``1 - sum_p sqrt(r_p t_p)`` (Bhattacharyya) over patches `p`, `r` the distribution of ``R+`` and
   `t` that of ``m`` times the level above the activity's threshold: without it, relevance would be drawn to
-  the one cell that is surest;
-* contradiction: ``sum_A R- m / sum R-``.
+  the one cell that is surest.
 
 The logit and its relevance come from the same weights, so this changes what the network decides by, not only
 how it looks; whether it does is measured by deletion and by Shapley values, which this loss does not see.
@@ -32,7 +30,6 @@ from ml.networks.default import DefaultNetwork
 
 _ALPHA, _BETA, _EPSILON = 2.0, 1.0, 1e-6  # the default method's
 COVERAGE = 0.25  # weight of coverage beside mass
-CONTRADICTION = 0.5  # and of contradiction
 PATCH = 4  # cells in both directions over which coverage is asked
 _TINY = 1e-12
 _LEAST_PART = 1e-5  # of a map in one patch: keeps the root's slope bounded where there is no relevance
@@ -152,7 +149,7 @@ def relevance_maps(network: DefaultNetwork, traced: Trace, example: Tensor, labe
 
 
 def relevance_loss(relevance: Tensor, truth: CellTruth) -> Tensor:
-    """Mass, coverage and contradiction of relevance, as the module says.
+    """Mass and coverage of relevance, as the module says.
 
     Parameters
     ----------
@@ -162,15 +159,13 @@ def relevance_loss(relevance: Tensor, truth: CellTruth) -> Tensor:
     Returns
     -------
     Tensor, shape ()
-        0 where all positive relevance lies on the instrument and covers it as evenly as it sounds, and no
-        negative relevance does.
+        0 where all positive relevance lies on the instrument and covers it as evenly as it sounds.
     """
     mass = mass_accuracy(relevance, truth)
     of_map = functional.avg_pool2d(relevance.float().clamp_min(0.0), PATCH).flatten(1)
     of_truth = functional.avg_pool2d(truth.share * truth.prominence, PATCH).flatten(1)
     overlap = ((_distribution(of_map) + _LEAST_PART).sqrt() * _distribution(of_truth).sqrt()).sum(dim=1)
-    contradiction = mass_accuracy(-relevance, truth)
-    return ((1.0 - mass) + COVERAGE * (1.0 - overlap) + CONTRADICTION * contradiction).mean()
+    return ((1.0 - mass) + COVERAGE * (1.0 - overlap)).mean()
 
 
 def mass_accuracy(relevance: Tensor, truth: CellTruth) -> Tensor:
