@@ -105,13 +105,13 @@ def test_a_map_like_the_truth_costs_nothing_and_one_beside_it_all() -> None:
 def test_following_its_gradient_moves_relevance_onto_the_instrument(network: DefaultNetwork) -> None:
     network.float()
     torch.manual_seed(2)
-    x = torch.rand(2, 1, N_MELS, 64)
-    share = torch.zeros(2, N_MELS, 64)
+    x = torch.rand(2, 1, N_MELS, 32)
+    share = torch.zeros(2, N_MELS, 32)
     share[:, 40:70] = 1.0
     truth = truth_of(share, torch.ones_like(share))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
     shares = []
-    for _ in range(12):
+    for _ in range(8):
         maps = relevance_maps(network, trace(network, x), truth.example, truth.label)
         shares.append(float(mass_accuracy(maps.detach(), truth).mean()))
         optimizer.zero_grad()
