@@ -24,7 +24,7 @@ from ml.explained import Spectrogram
 from ml.pictures import TRUTH, Canvas, LogFrequencyGrid, saturation
 from ml.truth.scores import MapScores
 
-_ROWS, _COLUMNS = 280, 300  # of each panel, about as many as it has pixels
+_ROWS, _COLUMNS = 320, 400  # of each panel, about as many as it has pixels
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def draw_example(
         f"map of the {example.instrument}": canvas.over_levels(relevance, saturation(relevance)),
         f"truth: what is the {example.instrument}'s": canvas.over_levels(share, 1.0, TRUTH),
     }
-    figure = blank_figure(10.5, 3.6)
+    figure = blank_figure(13.0, 4.1)
     panels = figure.subplots(1, len(shown), sharey=True)
     end_s = float(spectrogram.times_s[-1])
     for axes, (title, picture) in zip(panels, shown.items(), strict=True):

@@ -18,7 +18,7 @@ from ml.evaluation.explanations.material import ExplainedSet
 from ml.evaluation.listening import Progress
 from ml.processes import Processes
 
-N_EXAMINED, N_COMPARED = 6, 16
+N_EXAMINED, N_COMPARED = 8, 30
 
 
 @dataclass(frozen=True)
