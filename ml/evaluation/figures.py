@@ -30,11 +30,15 @@ def blank_figure(width_inches: float, height_inches: float) -> Figure:
     return figure
 
 
-def png_of(figure: Figure) -> bytes:
-    """The figure as PNG of 256 colours, a third of the size; equal figures give equal bytes."""
+def png_of(figure: Figure, *, all_colours: bool = False) -> bytes:
+    """The figure as PNG of 256 colours, a third of the size; equal figures give equal bytes.
+
+    Small parts of a colour of their own are dulled by that; with `all_colours` every colour stays.
+    """
     drawn, buffer = io.BytesIO(), io.BytesIO()
     figure.savefig(drawn, format="png", pil_kwargs={"compress_level": 1})
     with Image.open(drawn) as picture:
-        reduced = picture.convert("RGB").quantize(N_COLOURS, dither=Image.Dither.NONE)
+        whole = picture.convert("RGB")
+    reduced = whole if all_colours else whole.quantize(N_COLOURS, dither=Image.Dither.NONE)
     reduced.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

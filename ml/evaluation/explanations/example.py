@@ -126,7 +126,7 @@ def draw_example(
         _frequency_ticks(axes, canvas.grid)
     panels[0].set_ylabel("frequency (Hz)", fontsize=SMALL)
     figure.suptitle(f"{example.instrument} beside {named(example.others)}", fontsize=MEDIUM)
-    return png_of(figure)
+    return png_of(figure, all_colours=True)
 
 
 def _frequency_ticks(axes: Axes, grid: LogFrequencyGrid) -> None:
