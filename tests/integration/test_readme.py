@@ -1,4 +1,5 @@
-"""The README's own commands, taken from its text and run in its order; what it shows of answers is true.
+"""The commands of the README and of the pages of `docs/`, taken from their text and run in their order; what
+they show of answers is true.
 
 Conventions: blocks marked ``run: shell`` share one shell and one folder, those marked ``run: service``
 another, in which the address of the README stands for that of the test's service. Answers are compared
@@ -11,13 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from tests.integration.processes import Stack
+from tests.integration.making import KEY
+from tests.integration.processes import running_stack
 from tests.readme import ROOT, Block, blocks
 
 ADDRESS = "http://127.0.0.1:8000"
@@ -37,9 +39,9 @@ _NUMBER = re.compile(r"-?\d+\.\d+(?:e-?\d+)?")
 def shown(session: str) -> list[object]:
     """The blocks of commands of a session whose answer is shown, each with that answer."""
     return [
-        pytest.param(block, answer, id=f"line {block.line}")
+        pytest.param(block, answer, id=block.place)
         for block, answer in pairwise(blocks())
-        if block.marker == f"run: {session}" and answer.marker == "output"
+        if block.marker == f"run: {session}" and answer.marker == "output" and answer.page == block.page
     ]
 
 
@@ -59,38 +61,46 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shell_answers(folder: Path) -> Mapping[int, str]:
-    """What the commands that need no service print, by the line of their block."""
+def shell_answers(folder: Path) -> Mapping[Block, str]:
+    """What the commands that need no service print, by their block."""
     return run_session("shell", folder)
 
 
 @pytest.fixture(scope="module")
-def service_answers(folder: Path, stack: Stack) -> Mapping[int, str]:
-    """What the commands that ask a service print, by the line of their block."""
+def service_answers(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[Block, str]]:
+    """What the commands that ask a service print, by their block.
+
+    The service is one of its own: that of the other tests has an atlas made for them, this one the shipped.
+    """
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
     key_file = folder / ".local" / "state" / "timbrescope" / "admin-key"
     key_file.parent.mkdir(parents=True)
-    key_file.write_text(stack.settings["TIMBRESCOPE_ADMIN_KEY"])
-    return run_session("service", folder, lambda text: text.replace(ADDRESS, stack.url), HOME=str(folder))
+    key_file.write_text(KEY)
+    served = tmp_path_factory.mktemp("readme-service")
+    settings = {"TIMBRESCOPE_ADMIN_KEY": KEY, "TIMBRESCOPE_STATE_DIR": str(served / "state")}
+    with running_stack(served, TIMBRESCOPE_CONCURRENCY="2", **settings) as stack:
+        yield run_session("service", folder, lambda text: text.replace(ADDRESS, stack.url), HOME=str(folder))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("block", "answer"), shown("shell"))
-def test_commands_without_a_service(shell_answers: Mapping[int, str], block: Block, answer: Block) -> None:
-    assert_shows(answer.text, shell_answers[block.line])
+def test_commands_without_a_service(shell_answers: Mapping[Block, str], block: Block, answer: Block) -> None:
+    assert_shows(answer.text, shell_answers[block])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("block", "answer"), shown("service"))
-def test_commands_that_ask_a_service(service_answers: Mapping[int, str], block: Block, answer: Block) -> None:
-    assert_shows(answer.text, service_answers[block.line])
+def test_commands_that_ask_a_service(
+    service_answers: Mapping[Block, str], block: Block, answer: Block
+) -> None:
+    assert_shows(answer.text, service_answers[block])
 
 
 @pytest.mark.slow
 def test_files_are_where_the_readme_says(
-    shell_answers: Mapping[int, str], service_answers: Mapping[int, str], folder: Path
+    shell_answers: Mapping[Block, str], service_answers: Mapping[Block, str], folder: Path
 ) -> None:
     names = {path.name for path in (folder / "out" / "maps").iterdir()}
     whole = {"spectrogram", "map-trumpet", "concept-030-trumpet", "remainder-trumpet", "map-celesta"}
@@ -123,7 +133,7 @@ def test_a_comparison_notices_what_is_wrong() -> None:
 
 def run_session(
     session: str, folder: Path, adapt: Callable[[str], str] = lambda text: text, **variables: str
-) -> Mapping[int, str]:
+) -> Mapping[Block, str]:
     """Runs a session's blocks in one shell that stops at the first failure."""
     chosen = [block for block in blocks() if block.marker == f"run: {session}"]
     script = "".join(f"{adapt(as_shell(block))}printf '%s\\n' '{END_OF_BLOCK}'\n" for block in chosen)
@@ -147,7 +157,7 @@ def run_session(
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     *printed, rest = done.stdout.split(f"{END_OF_BLOCK}\n")
     assert rest == ""
-    return {block.line: text for block, text in zip(chosen, printed, strict=True)}
+    return dict(zip(chosen, printed, strict=True))
 
 
 def as_shell(block: Block) -> str:

@@ -1,4 +1,6 @@
-"""The README is true where that shows without running it: settings, options, calls, figures, links."""
+"""The README and the pages of `docs/` are true where that shows without running them: settings, options,
+calls, figures, links.
+"""
 
 import re
 import shlex
@@ -44,10 +46,11 @@ from ml.synthesis.render import MissingFluidSynthError
 from ml.synthesis.soundfonts import MissingSoundFontError
 from ml.training.state import ModelConflictError
 from service.app import create_app
+from service.explain_schemas import InstrumentExplanation, QualityDocument
 from service.forms import CheckForm, ExplainForm
 from service.orders import DatasetRequest, TrainingRequest
 from service.settings import ServiceSettings
-from tests.readme import COMMAND_LANGUAGES, ROOT, Block, blocks, readme
+from tests.readme import COMMAND_LANGUAGES, PAGES, README, ROOT, Block, blocks, readme
 from timbrescope.cli import app
 from worker.problems import problem_of
 from worker.settings import SharedSettings, WorkerSettings
@@ -72,12 +75,12 @@ PACKAGES = ("bench", "ml", "service", "timbrescope", "worker")
 
 def test_every_block_of_commands_says_whether_it_is_run() -> None:
     unmarked = [
-        block.line
+        block.place
         for block in blocks()
         if block.language in COMMAND_LANGUAGES and block.marker not in MARKERS
     ]
     assert unmarked == []
-    assert [block.line for block in blocks() if not block.language] == []
+    assert [block.place for block in blocks() if not block.language] == []
 
 
 def test_the_table_of_settings_is_that_of_the_settings() -> None:
@@ -86,7 +89,7 @@ def test_the_table_of_settings_is_that_of_the_settings() -> None:
 
 def test_only_variables_that_exist_are_named() -> None:
     known = {f"{PREFIX}{name}".upper() for kind in _SETTINGS for name in kind.model_fields}
-    named = set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", readme()))
+    named = set(re.findall(rf"{PREFIX}[A-Z_]*[A-Z]", all_pages()))
     assert named == known | set(OTHER_VARIABLES)
     for variable, path in OTHER_VARIABLES.items():
         assert variable in (ROOT / path).read_text(encoding="utf-8")
@@ -101,7 +104,7 @@ def test_the_table_of_commands_has_every_command_and_option() -> None:
 
 
 @pytest.mark.parametrize(
-    "block", [block for block in blocks() if block.language == "sh"], ids=lambda block: f"line {block.line}"
+    "block", [block for block in blocks() if block.language == "sh"], ids=lambda block: block.place
 )
 def test_only_options_that_exist_are_used(block: Block) -> None:
     for command in commands_of(block):
@@ -138,8 +141,27 @@ def test_the_table_of_a_checks_fields_has_every_field() -> None:
 
 
 def test_the_table_of_methods_has_every_method() -> None:
-    (table,) = re.findall(r"^\| method \|.*?\n\n", readme(), re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"^\| `([\w-]+)`", table, re.MULTILINE)) == set(METHODS)
+    (table,) = re.findall(r"^\| method \| rules.*?\n\n", all_pages(), re.MULTILINE | re.DOTALL)
+    rows = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", table, re.MULTILINE))
+    assert rows == {name: method.description for name, method in METHODS.items()}
+
+
+def test_the_tables_of_quality_have_every_figure_and_warning() -> None:
+    rows = set(re.findall(r"^\| ((?:`[\w-]+`(?:, )?)+) \|", all_pages(), re.MULTILINE))
+    told = set(re.findall(r"`([\w-]+)`", " ".join(rows)))
+    assert set(QualityDocument.model_fields) <= told
+    source = (ROOT / "ml/quality.py").read_text(encoding="utf-8")
+    codes = set(re.findall(r'QualityWarning\(\s*"([\w-]+)"', source))
+    assert codes
+    assert codes <= told
+
+
+def test_what_an_explanation_holds_is_told() -> None:
+    rows = set(
+        re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", (ROOT / "docs/explanations.md").read_text(), re.MULTILINE)
+    )
+    told = set(re.findall(r"`(\w+)`", " ".join(rows)))
+    assert set(InstrumentExplanation.model_fields) - {"instrument", "probability"} <= told
 
 
 def test_the_table_of_orders_has_every_field() -> None:
@@ -191,22 +213,21 @@ def test_the_results_are_those_of_the_report_of_the_shipped_model() -> None:
     assert said <= set(re.findall(r"\d\.\d{3}", report))
 
 
-def test_links_lead_somewhere() -> None:
-    text = readme()
-    targets = re.findall(r"\]\(([^)\s]+)\)", text)
-    anchors = {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
     local = [target for target in targets if not target.startswith("https://")]
-    broken = [
-        target
-        for target in local
-        if (target[1:] not in anchors if target.startswith("#") else not (ROOT / target).exists())
-    ]
-    assert broken == []
-    assert any(target.startswith("docs/") for target in local)
+    assert [target for target in local if not _leads_somewhere(page, target)] == []
+    assert local
+
+
+def test_every_page_is_linked() -> None:
+    for page in PAGES:
+        assert page == README or f"]({page.relative_to(ROOT).as_posix()})" in readme()
 
 
 def test_paths_that_are_named_exist() -> None:
-    prose = re.sub(r"^```.*?^```$", "", readme(), flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```.*?^```$", "", all_pages(), flags=re.MULTILINE | re.DOTALL)
     roots = {path.name for path in ROOT.iterdir()}
     named = {word for word in re.findall(r"`([\w./-]+)`", prose) if word.split("/")[0] in roots}
     assert {word for word in named if not (ROOT / word).exists()} == set()
@@ -215,7 +236,8 @@ def test_paths_that_are_named_exist() -> None:
 
 def test_pictures_are_made_by_the_product() -> None:
     shown = set(re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", readme()))
-    assert shown == {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs").iterdir()}
+    others = {path for path in (ROOT / "docs").iterdir() if path not in PAGES}
+    assert shown == {path.relative_to(ROOT).as_posix() for path in others}
     for picture in shown:
         data = (ROOT / picture).read_bytes()
         assert data.startswith(b"\x89PNG")
@@ -240,6 +262,11 @@ def test_the_first_screen() -> None:
     assert "](docs/" in first
     for part in ("make run", "make test", "curl -F file=@examples/"):
         assert part in first
+
+
+def all_pages() -> str:
+    """The README and the pages of `docs/`, one after another."""
+    return "\n\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 
 
 _SETTINGS: tuple[type[SharedSettings], ...] = (SharedSettings, ServiceSettings, WorkerSettings)
@@ -318,6 +345,16 @@ def _subclasses(kind: type[TimbrescopeError]) -> Iterator[type[TimbrescopeError]
     for child in kind.__subclasses__():
         yield child
         yield from _subclasses(child)
+
+
+def _leads_somewhere(page: Path, target: str) -> bool:
+    """Whether a link of a page leads to a file that is there, and to a heading of it if it names one."""
+    path, _, anchor = target.partition("#")
+    file = (page.parent / path).resolve() if path else page
+    if not anchor:
+        return file.exists()
+    headings = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return anchor in {_anchor(heading) for heading in headings}
 
 
 def _anchor(heading: str) -> str:
