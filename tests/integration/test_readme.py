@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -77,10 +78,11 @@ def service_answers(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     key_file = folder / ".local" / "state" / "timbrescope" / "admin-key"
     key_file.parent.mkdir(parents=True)
     key_file.write_text(KEY)
-    served = tmp_path_factory.mktemp("readme-service")
+    served = Path(tempfile.mkdtemp(prefix="ts-readme-"))  # a socket's path has to be short
     settings = {"TIMBRESCOPE_ADMIN_KEY": KEY, "TIMBRESCOPE_STATE_DIR": str(served / "state")}
     with running_stack(served, TIMBRESCOPE_CONCURRENCY="2", **settings) as stack:
         yield run_session("service", folder, lambda text: text.replace(ADDRESS, stack.url), HOME=str(folder))
+    shutil.rmtree(served)
 
 
 @pytest.mark.slow

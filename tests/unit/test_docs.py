@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 import worker.errors
 from ml.checkpoint import SHIPPED_MODELS, InvalidCheckpointError, read_card
+from ml.concepts.atlas import read_atlas
 from ml.dataset.manifest import InvalidDatasetError
 from ml.dataset.plan import DatasetConflictError
 from ml.dataset.sameness import SoundFontMismatchError, VersionMismatchError
@@ -69,6 +70,7 @@ MACHINE_DEFAULTS = {
     "models_dir": "`ml/checkpoints`",
     "concurrency": "2, or 1 on one core",
 }
+REPORT = ROOT / "reports/default/report.md"
 MARKERS = ("run: shell", "run: service", "long", "by hand")
 PACKAGES = ("bench", "ml", "service", "timbrescope", "worker")
 
@@ -200,17 +202,30 @@ def test_the_table_of_problems_has_every_problem_of_the_api() -> None:
 
 
 def test_the_results_are_those_of_the_report_of_the_shipped_model() -> None:
-    report = (ROOT / "reports/default/report.md").read_text(encoding="utf-8")
-    table, *_ = re.findall(r"^\| set \|.*?(?=\n\n)", report, re.MULTILINE | re.DOTALL)
+    report = REPORT.read_text(encoding="utf-8")
+    header, _, *rows = re.findall(r"^\|.*\|$", report.partition("\n\nIn brackets")[0], re.MULTILINE)
+    told = all_pages().splitlines()
+    assert len(rows) > 10
+    assert [row for row in (header, *rows) if row not in told] == []
     (command,) = re.findall(r"^timbrescope evaluate .*$", report, re.MULTILINE)
-    assert table in readme()
-    assert command in readme()
+    assert command in told
     assert read_card(SHIPPED_MODELS / "default").sha256 in report
-    section = readme().partition("\n## Results\n")[2].partition("\n## ")[0]
-    prose = section.replace(table, "")
-    said = set(re.findall(r"\d\.\d{3}", prose))
+
+
+@pytest.mark.parametrize("heading", ["How true the maps are", "Results"])
+def test_figures_in_the_text_are_those_of_the_report(heading: str) -> None:
+    section = readme().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    said = set(re.findall(r"\d\.\d{3}", section))
     assert said
-    assert said <= set(re.findall(r"\d\.\d{3}", report))
+    assert said <= set(re.findall(r"\d\.\d{3}", REPORT.read_text(encoding="utf-8")))
+
+
+def test_what_is_said_of_the_atlas_is_so() -> None:
+    folder = SHIPPED_MODELS / "default"
+    told = re.findall(r"(\d+) of (\d+)", (ROOT / "docs/explanations.md").read_text(encoding="utf-8"))
+    for layer in read_atlas(folder, read_card(folder)).layers:
+        named = sum(concept.status == "named" for concept in layer.concepts)
+        assert (str(named), str(len(layer.concepts))) in told
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
