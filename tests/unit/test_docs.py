@@ -220,6 +220,15 @@ def test_figures_in_the_text_are_those_of_the_report(heading: str) -> None:
     assert said <= set(re.findall(r"\d\.\d{3}", REPORT.read_text(encoding="utf-8")))
 
 
+def test_pairs_and_differences_in_the_text_are_those_of_the_report() -> None:
+    pairs = re.findall(r"-?\d\.\d+ / -?\d\.\d+", all_pages())
+    differences = re.findall(r"[+-]\d\.\d\d \[[^]]+\]", all_pages())
+    assert pairs
+    assert differences
+    report = REPORT.read_text(encoding="utf-8")
+    assert [said for said in (*pairs, *differences) if said not in report] == []
+
+
 def test_what_is_said_of_the_atlas_is_so() -> None:
     folder = SHIPPED_MODELS / "default"
     told = re.findall(r"(\d+) of (\d+)", (ROOT / "docs/explanations.md").read_text(encoding="utf-8"))
@@ -243,7 +252,8 @@ def test_every_page_is_linked() -> None:
 
 def test_paths_that_are_named_exist() -> None:
     prose = re.sub(r"^```.*?^```$", "", all_pages(), flags=re.MULTILINE | re.DOTALL)
-    roots = {path.name for path in ROOT.iterdir()}
+    made = {line.strip("/") for line in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()}
+    roots = {path.name for path in ROOT.iterdir()} - made  # what commands leave behind need not be there
     named = {word for word in re.findall(r"`([\w./-]+)`", prose) if word.split("/")[0] in roots}
     assert {word for word in named if not (ROOT / word).exists()} == set()
     assert len(named) > 10
@@ -273,8 +283,9 @@ def test_the_map_of_the_house_leaves_no_package_out() -> None:
 
 
 def test_the_first_screen() -> None:
-    first = "\n".join(readme().splitlines()[:30])
-    assert "](docs/" in first
+    first = "\n".join(readme().splitlines()[:40])
+    assert "](reports/default/explanations-example.png)" in first
+    assert "](docs/" in readme().partition("**Contents:**")[0]
     for part in ("make run", "make test", "curl -F file=@examples/"):
         assert part in first
 
