@@ -90,21 +90,36 @@ class StemTruthDocument(Open):
     )
 
 
+class RestTruthDocument(Open):
+    """What belongs to no stem: its part in the map."""
+
+    relevance: float = Field(description="The share of the signed relevance that lies on it.")
+
+
 class TruthDocument(Open):
     """How true a map is, measured against the stems of the mix."""
 
     mass_accuracy: float | None = Field(description="Share of the positive relevance where the stem sounds.")
     energy_share: float | None = Field(description="Share of the mix's energy that is the stem's.")
     skill: float | None = Field(
-        description="(mass_accuracy - energy_share) / (1 - energy_share); 0 for pointing at what is loud."
+        description="(mass_accuracy - energy_share) / (1 - energy_share); 0 for pointing at what is loud. "
+        "null where the stem is nearly all that sounds."
     )
-    pointing: bool | None = Field(description="Whether the strongest cell is the stem's.")
+    pointing: bool | None = Field(
+        description="Whether the strongest cell is the stem's, more than any other stem's or the rest's."
+    )
     rank_accuracy: float | None = Field(
         description="Of as many of the strongest cells as the stem has, the share that is the stem's."
     )
-    own_stem: bool | None = Field(description="Whether the map lies on this stem more than on any other.")
+    own_stem: bool | None = Field(
+        description="Whether the map lies on this stem more than on any other, and more than on the rest."
+    )
     time_overlap: float | None = Field(description="How far relevance and the stem sound at the same time.")
     stems: dict[str, StemTruthDocument] = Field(description="By instrument.")
+    rest: RestTruthDocument = Field(
+        description="What sounds and belongs to none of these stems: in a MIDI file drums, and instruments "
+        "that the model does not know."
+    )
     shapley_correlation: float | None = Field(
         description="Between the two figures of the stems; null where there are too few."
     )
@@ -120,7 +135,18 @@ class QualityDocument(Open):
     deletion: DeletionDocument
     probability_kept: float = Field(ge=0, le=1, description="The model's probability on `kept_wav`.")
     probability_removed: float = Field(ge=0, le=1, description="The model's probability on `removed_wav`.")
-    most_alike: SimilarMap | None = Field(description="null where no other instrument was explained.")
+    evidence_maps: int = Field(
+        ge=1,
+        description="How many maps the mask of the sounds was made from: more than one where the instrument "
+        "was still heard without the first.",
+    )
+    kept_energy_share: float = Field(
+        description="Energy of what is kept, before its loudness is matched, in that of the recording: the "
+        "less of it is needed, the more the mask says."
+    )
+    most_alike: SimilarMap | None = Field(
+        description="null where no other instrument was found or explained."
+    )
     warnings: list[WarningDocument]
     truth: TruthDocument | None = Field(
         description="null unless the stems are known: those of a check, or of a MIDI file."

@@ -26,6 +26,8 @@ _QUALITY: dict[str, Any] = {
     "deletion": {"drop": 1.8, "random_drop": 0.3, "gain": 6.0},
     "probability_kept": 0.93,
     "probability_removed": 0.61,
+    "evidence_maps": 3,
+    "kept_energy_share": 0.54,
     "most_alike": None,
     "warnings": [
         {
@@ -99,6 +101,7 @@ _TRUTH: dict[str, Any] = {
         "Violin": {"relevance": 0.7, "shapley": 9.1},
         "Trumpet": {"relevance": -0.05, "shapley": -1.2},
     },
+    "rest": {"relevance": 0.0},
     "shapley_correlation": 1.0,
     "mask": _picture_and_numbers("mask-violin"),
 }
