@@ -95,3 +95,9 @@ STILL_RENDERING = problem(
     503,
     "Reference 0 of channel 17 of features.conv5 is still being rendered; try again in a moment.",
 )
+MANY_REFERENCES = problem(
+    "queue-full",
+    "The queue is full",
+    503,
+    "8 references wait to be rendered already; try again later.",
+)

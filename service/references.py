@@ -1,7 +1,8 @@
 """Waiting for the reference of a concept to be rendered by a worker.
 
 Conventions: what is there is answered at once; else one of all who wait asks a worker, and all look for it
-every `POLL_S`. After `LONGEST_WAIT_S` the client is told to come again: what it wants is still being made.
+every `POLL_S`. After `LONGEST_WAIT_S` the client is told to come again: what it wants is still being made. So
+is, at once, who wants something else than the few references that workers are asked for already.
 """
 
 import asyncio
@@ -23,8 +24,8 @@ async def rendered(services: Services, wanted: Reference) -> Rendered | Problem:
 
     Raises
     ------
-    StillRenderingError, NoWorkerError
-        When no worker has rendered it in time, or none is there.
+    StillRenderingError, QueueFullError, NoWorkerError
+        When no worker has rendered it in time, too many others wait to be, or no worker is there.
     """
     references = References(services.redis)
     deadline = time.monotonic() + LONGEST_WAIT_S

@@ -24,6 +24,8 @@ PLACES = f"{PREFIX}places"
 REAPER = f"{PREFIX}reaper"
 # Sorted set of the references of concepts that are kept, by when they were rendered (seconds).
 REFERENCES = f"{PREFIX}references"
+# Sorted set of the references that a worker was asked to render, by the time until which it may take.
+REFERENCES_ASKED = f"{PREFIX}references-asked"
 
 
 def record(job_id: str) -> str:
@@ -95,11 +97,6 @@ def atlas(model_id: str, sha256: str) -> str:
 def reference(name: str) -> str:
     """Hash: the sound and the picture of a concept's reference, or the problem with it."""
     return f"{PREFIX}reference:{name}"
-
-
-def reference_asked(name: str) -> str:
-    """String that lives while a reference is being rendered, or its message waits."""
-    return f"{PREFIX}reference:{name}:asked"
 
 
 def queue(name: str) -> str:

@@ -2,7 +2,9 @@
 
 Conventions: a reference is rendered when somebody first wants to hear or see it. `ask` lets one of all who
 want it send a message; whoever gets that fills in sound and picture, or the problem with them. A message that
-is lost is sent again by who asks `ASKED_S` later. Only the `MOST_KEPT` newest are kept.
+is lost is sent again by who asks `ASKED_S` later; one that waited longer is no longer worth the work. Their
+messages wait among those of jobs, so no more than `MOST_ASKED` may: what somebody sends to be analysed has
+little before it, however many look through the concepts. Only the `MOST_KEPT` newest are kept.
 """
 
 import time
@@ -13,13 +15,29 @@ from pydantic import TypeAdapter
 from redis import Redis
 
 from worker import keys
+from worker.errors import QueueFullError
 from worker.problems import Problem
 from worker.questions import ModelRef
 
 ASKED_S = 20.0
+MOST_ASKED = 8  # all that one concept has, some 0.2 s each
 KEPT_S = 3_600.0
 FAILED_S = 30.0  # a problem may pass
 MOST_KEPT = 200
+
+_NOW = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
+
+_ASK = f"""{_NOW}
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return -1 end
+redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
+return 1
+"""
+_IS_ASKED = f"""{_NOW}
+local until_ms = redis.call('ZSCORE', KEYS[1], ARGV[1])
+return until_ms and tonumber(until_ms) > now and 1 or 0
+"""
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,8 @@ class References:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._ask = redis.register_script(_ASK)
+        self._is_asked = redis.register_script(_IS_ASKED)
 
     def find(self, reference: Reference) -> Rendered | Problem | None:
         """What became of it; None while nobody has rendered it."""
@@ -63,9 +83,23 @@ class References:
         return Rendered(found[b"wav"], found[b"png"]) if found else None
 
     def ask(self, reference: Reference) -> bool:
-        """Whether a message has to be sent: nobody has asked for it lately."""
-        key = keys.reference_asked(reference.name)
-        return bool(self._redis.set(key, b"", nx=True, px=round(ASKED_S * 1000)))
+        """Whether a message has to be sent: nobody has asked for it lately.
+
+        Raises
+        ------
+        QueueFullError
+            When as many others are asked for as may be.
+        """
+        asked = self._ask(
+            keys=[keys.REFERENCES_ASKED], args=[reference.name, MOST_ASKED, round(ASKED_S * 1000)]
+        )
+        if asked == -1:
+            raise QueueFullError(f"{MOST_ASKED} references wait to be rendered already; try again later.")
+        return bool(asked)
+
+    def is_asked(self, reference: Reference) -> bool:
+        """Whether somebody may still wait for it."""
+        return bool(self._is_asked(keys=[keys.REFERENCES_ASKED], args=[reference.name]))
 
     def fill(self, reference: Reference, rendered: Rendered) -> None:
         """Keeps what was rendered, and lets go of what is too many."""
@@ -82,7 +116,8 @@ class References:
     def _keep(self, reference: Reference, fields: dict[str, bytes], lifetime_s: float) -> None:
         key, now = keys.reference(reference.name), time.time()
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.delete(key, keys.reference_asked(reference.name))
+            pipe.delete(key)
+            pipe.zrem(keys.REFERENCES_ASKED, reference.name)
             pipe.hset(key, mapping=cast(Any, fields))
             pipe.pexpire(key, round(lifetime_s * 1000))
             pipe.zremrangebyscore(keys.REFERENCES, "-inf", now - KEPT_S)

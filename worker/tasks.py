@@ -103,8 +103,8 @@ def dataset(self: JobTask, job_id: str) -> None:
 def reference(self: ReferenceTask, message: dict[str, Any]) -> None:
     """Renders a concept's reference; who asked for it is told of whatever goes wrong."""
     here, wanted = workplace(), from_message(message)
-    if here.references.find(wanted) is not None:
-        return
+    if not here.references.is_asked(wanted):
+        return  # it is there already, or nobody waits any more
     from worker.rendering import render
 
     try:

@@ -78,7 +78,10 @@ def get_concept(services: Provided, model_id: ModelId, layer: Layer, channel: Ch
         ),
         304: {"description": "The client's copy is the same"},
         **problems(
-            **_ABSENT, unknown_reference=examples.UNKNOWN_REFERENCE, still_rendering=examples.STILL_RENDERING
+            **_ABSENT,
+            unknown_reference=examples.UNKNOWN_REFERENCE,
+            still_rendering=examples.STILL_RENDERING,
+            many_references=examples.MANY_REFERENCES,
         ),
     },
     summary="Hear or see what a concept listens to",
@@ -96,7 +99,8 @@ async def get_reference(
 ) -> Response:
     """What the concept sees of a reference clip: its sound as `wav`, its spectrogram as `png`.
 
-    It is rendered when it is first asked for, and kept for a while.
+    It is rendered when it is first asked for, and kept for a while. Only a few wait to be rendered at a time:
+    beyond, the answer is 503 at once, and `Retry-After` says when to come again.
     """
     wanted, kind = await run_in_threadpool(_wanted, services, model_id, layer, channel, name)
     found = await rendered(services, wanted)

@@ -12,7 +12,7 @@ from redis import Redis
 from service import references as waiting
 from tests.unit.service.requests_made import assert_problem
 from tests.unit.worker.atlas_made import LAYER, shipped_card, small_atlas
-from worker import keys
+from worker import keys, references
 from worker.catalog import Catalog, model_from_card
 from worker.concepts import documents_of
 from worker.errors import ModelGoneError
@@ -106,6 +106,22 @@ def test_a_reference_is_asked_for_once_and_waited_for(with_atlas: httpx.Client, 
     assert tag == f'"{hashlib.sha256(b"PNG picture").hexdigest()}"'
     again = with_atlas.get(f"{FIRST}.png", headers={"If-None-Match": tag})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_however_many_want_references_few_wait_before_a_recording(
+    with_atlas: httpx.Client, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(references, "MOST_ASKED", 1)
+    assert_problem(with_atlas.get(f"{FIRST}.wav"), 503, "still-rendering")
+    monkeypatch.setattr(waiting, "LONGEST_WAIT_S", 15.0)
+    started = time.monotonic()
+    refused = with_atlas.get(f"{CONCEPTS}/{LAYER}/0/references/1.wav")
+    assert time.monotonic() - started < 5.0
+    problem = assert_problem(refused, 503, "queue-full")
+    assert "1 references wait" in problem["detail"]
+    assert int(refused.headers["retry-after"]) > 0
+    assert redis.llen(keys.messages(QueueName.INTERACTIVE)) == 1
 
 
 def test_what_went_wrong_is_the_answer(with_atlas: httpx.Client, redis: Redis) -> None:

@@ -1,10 +1,13 @@
 """References of concepts: asked for once, kept for a while, or told why not."""
 
+import time
+from types import SimpleNamespace
+
 import pytest
 from redis import Redis
 
-from worker import keys, references
-from worker.errors import ModelGoneError
+from worker import keys, references, rendering, tasks
+from worker.errors import ModelGoneError, QueueFullError
 from worker.problems import problem_of
 from worker.questions import ModelRef
 from worker.references import Reference, References, Rendered, from_message, to_message
@@ -28,6 +31,45 @@ def test_one_of_all_who_want_it_asks(kept: References) -> None:
     assert kept.find(reference()) is None
     assert [kept.ask(reference()) for _ in range(3)] == [True, False, False]
     assert kept.ask(reference(1))
+
+
+def test_only_a_few_are_asked_for_at_a_time(kept: References) -> None:
+    for place in range(references.MOST_ASKED):
+        assert kept.ask(reference(place))
+    with pytest.raises(QueueFullError, match=f"{references.MOST_ASKED} references"):
+        kept.ask(reference(99))
+    assert kept.ask(reference(0)) is False  # who wants one of them waits with the others
+    kept.fill(reference(0), Rendered(b"sound", b"picture"))
+    assert kept.ask(reference(99))
+    kept.fail(reference(1), problem_of(ModelGoneError("Gone.")))
+    assert kept.ask(reference(100))
+
+
+def test_what_was_asked_long_ago_makes_room(kept: References, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(references, "ASKED_S", 0.1)
+    for place in range(references.MOST_ASKED):
+        kept.ask(reference(place))
+    assert kept.is_asked(reference(0))
+    time.sleep(0.15)
+    assert not kept.is_asked(reference(0))
+    assert kept.ask(reference(99))
+    assert kept.ask(reference(0))
+
+
+def test_nothing_is_rendered_that_nobody_waits_for(kept: References, monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered = []
+
+    def render(wanted: Reference, here: object) -> Rendered:
+        rendered.append(wanted)
+        return Rendered(b"sound", b"picture")
+
+    monkeypatch.setattr(rendering, "render", render)
+    monkeypatch.setattr(tasks, "workplace", lambda: SimpleNamespace(references=kept))
+    kept.ask(reference())
+    for place in (0, 1, 0):  # wanted; of long ago; a second message
+        tasks.reference.run(to_message(reference(place)))
+    assert rendered == [reference()]
+    assert kept.find(reference(1)) is None
 
 
 def test_it_is_found_once_it_is_rendered(redis: Redis, kept: References) -> None:
