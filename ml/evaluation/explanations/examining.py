@@ -88,6 +88,8 @@ class Findings:
 
     Attributes
     ----------
+    depth : {"scored", "compared", "examined"}
+        How closely the clip was looked at.
     scored : tuple of mapping of str to ScoredClip
         By model, by the contender's key; the first model is the one that the report is about.
     curves : tuple of FaithfulnessCurves
@@ -96,6 +98,7 @@ class Findings:
         Of the chosen method, where the clip was examined.
     """
 
+    depth: Depth
     scored: tuple[Mapping[str, ScoredClip], ...]
     curves: tuple[FaithfulnessCurves, ...]
     checks: Checks | None
@@ -126,6 +129,7 @@ class Examiner:
         folders = self.model_folders[:1] if task.depth == "scored" else self.model_folders
         scenes = [HeardScene.of(loaded(folder, self.device), scene) for folder in folders]
         return Findings(
+            depth=task.depth,
             scored=tuple(
                 score_clip(each, self.entered(task.depth, compared=place > 0))
                 for place, each in enumerate(scenes)

@@ -28,10 +28,15 @@ _COLUMNS = (  # heading, field of `MapFigures`, decimals
 
 @dataclass(frozen=True)
 class MethodRow:
-    """One contender on one model: its figures by group of clips, and its time."""
+    """One contender on one model: its figures by group of clips."""
 
     contender: Contender
     figures: Mapping[str, MapFigures]
+
+
+def most_clips(rows: Sequence[MethodRow], group: str) -> int:
+    """How many clips of a group most rows are of; slow contenders are tried on fewer."""
+    return max((row.figures[group].n_clips for row in rows if group in row.figures), default=0)
 
 
 def method_rows(
@@ -42,7 +47,8 @@ def method_rows(
     Parameters
     ----------
     groups : mapping of str to sequence of Findings
-        Compared clips.
+        Only those compared count: on the others the chosen method alone made maps, and figures of different
+        clips cannot be set side by side.
     model : int
         Its place among the models.
     contenders : sequence of Contender
@@ -53,12 +59,15 @@ def method_rows(
     Returns
     -------
     tuple of MethodRow
+        None where no clip was compared.
     """
     rows = []
     for contender in contenders:
         entered = {
             group: [
-                found.scored[model][contender.key] for found in findings if _entered(found, model, contender)
+                found.scored[model][contender.key]
+                for found in findings
+                if found.depth != "scored" and _entered(found, model, contender)
             ]
             for group, findings in groups.items()
         }

@@ -41,7 +41,7 @@ def draw_contenders(
     Parameters
     ----------
     rows : mapping of str to mapping of str to MapFigures
-        By contender, by group of clips.
+        By contender, by group of clips; what is of fewer clips than others says so.
     title : str
     bold : str
         The contender that the report is about.
@@ -79,15 +79,22 @@ def draw_contenders(
         axes.grid(axis="x", alpha=0.3)
         axes.tick_params(labelsize=SMALL)
         axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_yticks(range(len(names)), names)
+    panels[0].set_yticks(range(len(names)), _with_fewer_clips(rows))
     panels[0].set_ylim(len(names) - 0.5, -0.5)
-    for label in panels[0].get_yticklabels():
-        if label.get_text() == bold:
+    for name, label in zip(names, panels[0].get_yticklabels(), strict=True):
+        if name == bold:
             label.set_fontweight("bold")
     figure.suptitle(title, fontsize=MEDIUM)
     if len(groups) > 1:
         figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL, frameon=False)
     return png_of(figure)
+
+
+def _with_fewer_clips(rows: Mapping[str, Mapping[str, MapFigures]]) -> list[str]:
+    """Names of rows, with the number of clips where that is below the others'."""
+    counts = {name: max(figures.n_clips for figures in by_group.values()) for name, by_group in rows.items()}
+    most = max(counts.values())
+    return [name if n == most else f"{name} ({n:,} clips)" for name, n in counts.items()]
 
 
 def draw_on_stems(shares: NDArray[np.float64], labels: Sequence[str], title: str) -> bytes:

@@ -107,7 +107,9 @@ def _written(ask: Ask, sets: Sequence[ExplainedSet], explained: Explained, devic
         for name, findings in explained.banks.items()
     }
     rows = {
-        name: method_rows(explained.groups, place, contenders, seed) for place, name in enumerate(ask.names)
+        name: of_model
+        for place, name in enumerate(ask.names)
+        if (of_model := method_rows(explained.groups, place, contenders, seed))
     }
     parts = {
         "by_number": by_number(scored, seed),
@@ -126,6 +128,7 @@ def _written(ask: Ask, sets: Sequence[ExplainedSet], explained: Explained, devic
     pictures = {
         f"{NAME}-methods{_of(place, name)}.png": _draw_rows(rows[name], chosen, name)
         for place, name in enumerate(ask.names)
+        if name in rows
     }
     for group, shares in on_stems.items():
         pictures[f"{NAME}-stems-{slug_of(group)}.png"] = draw_on_stems(

@@ -102,8 +102,11 @@ def section_text(material: Material, pictures: Collection[str], seconds_name: st
             _example(material, pictures),
             f"### The method `{material.chosen.key}`",
             _figures(material),
-            "### Methods compared",
-            comparison_words(next(iter(material.rows.values())), list(material.figures), seconds_name),
+            "### Methods compared" if material.rows else "",
+            *(
+                comparison_words(rows, list(material.figures), seconds_name)
+                for rows in list(material.rows.values())[:1]
+            ),
             *(
                 f"{_heading(material, name, place)}"
                 f"{method_table(rows, list(material.figures), material.chosen)}"

@@ -8,8 +8,8 @@ import numpy as np
 
 from ml.evaluation.explanations.contenders import BINARY, CONTRAST, SOFT
 from ml.evaluation.explanations.material import PROTOCOL
-from ml.evaluation.explanations.method_table import MethodRow
-from ml.evaluation.markdown import number
+from ml.evaluation.explanations.method_table import MethodRow, most_clips
+from ml.evaluation.markdown import number, with_interval
 from ml.relevance.methods import METHODS
 
 
@@ -38,10 +38,12 @@ def comparison_words(rows: Sequence[MethodRow], groups: Sequence[str], seconds_n
         if group in ceilings.get(SOFT, {})
     )
     return (
-        f"All on the same clips, the first of each group; where two numbers stand in a cell, the first is of "
-        f"{', the second of '.join(clips_of(group) for group in groups)}. A method explains the "
-        f"logit, or the logit *{CONTRAST}*, weighted by their softmax. Integrated gradients are slow and "
-        "tried on fewer clips; compared models are spared them and second targets.\n\n"
+        f"All on the same clips, the first {_counts(rows, groups)}; where two numbers stand in a cell, the "
+        f"first is of {', the second of '.join(clips_of(group) for group in groups)}. A method explains the "
+        f"logit, or the logit *{CONTRAST}*, weighted by their softmax. Compared models are spared slow "
+        f"contenders and second targets. {_on_fewer(rows, groups)}95 % intervals over clips stand in the "
+        "picture, for all measures in `report.json`; neighbours whose intervals overlap are as good as each "
+        "other.\n\n"
         f"{_best(rows, groups)}\n\n"
         + (f"The ceiling: the true mask itself reaches a skill, {reached}.\n\n" if reached else "")
         + f"Times differ from run to run and stand in [{seconds_name}]({seconds_name}). "
@@ -58,13 +60,35 @@ def clips_of(group: str) -> str:
     return f"{group} clips" if group == PROTOCOL else f"clips of {group}"
 
 
+def _counts(rows: Sequence[MethodRow], groups: Sequence[str]) -> str:
+    return " and the first ".join(f"{most_clips(rows, group):,} {clips_of(group)}" for group in groups)
+
+
+def _on_fewer(rows: Sequence[MethodRow], groups: Sequence[str]) -> str:
+    """Which rows are of fewer clips, in words."""
+    slow = {
+        row.contender.key: row
+        for row in rows
+        if any(
+            row.figures[group].n_clips < most_clips(rows, group) for group in groups if group in row.figures
+        )
+    }
+    if not slow:
+        return ""
+    named = ", ".join(
+        f"`{key}` ({' and '.join(f'{figures.n_clips:,}' for figures in row.figures.values())})"
+        for key, row in slow.items()
+    )
+    return f"Slow ones are tried on the first few of these only and are not ranked: {named}. "
+
+
 def _best(rows: Sequence[MethodRow], groups: Sequence[str]) -> str:
     """Which methods do best, in words."""
     methods = [row for row in rows if row.contender.kind == "method"]
     sentences = []
     for group in groups:
         best = [
-            f"{words} `{leader.contender.key}` ({number(_value(leader, group, field), 2)})"
+            f"{words} `{leader.contender.key}` ({with_interval(getattr(leader.figures[group], field))})"
             for field, words in (
                 ("skill", "in skill"),
                 ("shapley_correlation", "in correlation with Shapley values"),
@@ -78,7 +102,13 @@ def _best(rows: Sequence[MethodRow], groups: Sequence[str]) -> str:
 
 
 def _leader(methods: Sequence[MethodRow], group: str, field: str) -> MethodRow | None:
-    defined = [row for row in methods if not np.isnan(_value(row, group, field))]
+    """The best of those on the same clips: of fewer ones it could be luck."""
+    most = most_clips(methods, group)
+    defined = [
+        row
+        for row in methods
+        if not np.isnan(_value(row, group, field)) and row.figures[group].n_clips == most
+    ]
     return max(defined, key=lambda row: _value(row, group, field), default=None)
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 from ml.errors import InvalidRequestError, UnknownMethodError
 from ml.evaluation.evaluate import EvaluationSettings, evaluate
 from ml.evaluation.explanations import running
+from ml.evaluation.explanations.contenders import Contender
 from ml.evaluation.explanations.example import choose_example, named
 from ml.evaluation.explanations.material import (
     N_LISTENED,
@@ -22,7 +23,10 @@ from ml.evaluation.explanations.material import (
     explained_sets,
     listened_clips,
 )
+from ml.evaluation.explanations.measures import figures_of
+from ml.evaluation.explanations.method_table import MethodRow
 from ml.evaluation.explanations.section import SECONDS_NAME
+from ml.evaluation.explanations.words_of_methods import comparison_words
 from ml.evaluation.provenance import command_line
 from ml.evaluation.report import EvaluationReport
 from ml.evaluation.sounds import SoundsFolder
@@ -128,6 +132,33 @@ def test_the_section_has_every_table(report: EvaluationReport) -> None:
     assert "nan" not in text
 
 
+def test_the_table_of_methods_compares_the_same_clips(report: EvaluationReport) -> None:
+    record = json.loads(json.dumps(report.to_dict()))["suites"]["explanations"]
+    for of_model in record["methods"].values():
+        for contender, by_group in of_model.items():
+            clips = [figures["n_clips"] for figures in by_group.values()]
+            assert clips == ([1, 1] if contender == "integrated-gradients" else [2, 2]), contender
+    text = report.to_markdown()
+    assert "All on the same clips, the first 2 protocol clips and the first 2 clips of unseen banks" in text
+    assert "not ranked: `integrated-gradients` (1 and 1)" in text
+    assert text.count("| **alpha2-beta1** | logit | 2 / 2 |") == 2  # on either model
+
+
+def test_a_method_tried_on_fewer_clips_is_not_called_the_best() -> None:
+    few, many = (figures_of(scored_clips(n, seed), 0) for n, seed in ((3, 1), (9, 2)))
+    lucky = replace(few, skill=replace(few.skill, value=1.0))
+    rows = [
+        MethodRow(Contender(name, "method"), {"protocol": figures})
+        for name, figures in (("gamma", lucky), ("epsilon", many))
+    ]
+    words = comparison_words(rows, ["protocol"], SECONDS_NAME)
+    assert "the best are in skill `epsilon`" in words
+    assert "not ranked: `gamma` (3)" in words
+    assert "On protocol clips the best are in skill `gamma`" in comparison_words(
+        [MethodRow(row.contender, {"protocol": lucky}) for row in rows[:1]], ["protocol"], SECONDS_NAME
+    )
+
+
 def test_the_record_is_json_and_complete(report: EvaluationReport) -> None:
     record = json.loads(json.dumps(report.to_dict(), allow_nan=False))["suites"]["explanations"]
     assert record["method"] == "alpha2-beta1"
@@ -186,6 +217,8 @@ def test_without_a_bank_that_says_so(small: Path) -> None:
     assert "No bank was named that the model never heard" in text
     assert "unseen banks" not in text
     assert "explanations-curves.png" not in text
+    assert "Methods compared" not in text
+    assert "explanations-methods.png" not in text
 
 
 def test_the_example_has_the_median_skill(sets: tuple[ExplainedSet, ...]) -> None:
