@@ -1,7 +1,9 @@
 """Attribution: an engine's evidence, window by window, as maps of the whole recording and their concepts.
 
 Only windows with sound are attributed: silence is evidence of nothing. Merging is linear, so concepts and
-their remainder still add up to the map.
+their remainder still add up to the map. Instruments that were found but are not to be explained get their
+maps too, without concepts: a map is judged, and its evidence cut out, beside all that was heard, so that
+neither depends on what else was asked for.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from ml.asking import Asked
 from ml.classification import InstrumentScore, ListenedWindows
 from ml.explained import ConceptExplanation
 from ml.model import Model
+from ml.quality import FoundMap
 from ml.recording import Recording
 from ml.relevance.engine import explain_targets
 from ml.relevance.evidence import Evidence, OnMap
@@ -66,12 +69,25 @@ class AttributedMap:
 
 @dataclass(frozen=True)
 class Attribution:
-    """The explained part, the windows of it that sound, and a map for each instrument."""
+    """The explained part, the windows of it that sound, and maps.
+
+    Attributes
+    ----------
+    part : Recording
+    sounding : Sounding
+    asked : Asked
+    maps : tuple of AttributedMap
+        Of the instruments to explain.
+    found : tuple of FoundMap
+        Of all instruments that were found, explained or not, by falling probability; without the one that all
+        are held against.
+    """
 
     part: Recording
     sounding: Sounding
     asked: Asked
     maps: tuple[AttributedMap, ...]
+    found: tuple[FoundMap, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,9 +107,10 @@ def attribute(
     scores: Sequence[InstrumentScore],
     asked: Asked,
     *,
+    found: Sequence[str],
     on_map: OnMap,
 ) -> Attribution:
-    """Make every instrument's map.
+    """Make the maps of the instruments to explain, and of those found beside them.
 
     Parameters
     ----------
@@ -104,11 +121,13 @@ def attribute(
     scores : sequence of InstrumentScore
         Of the instruments to explain.
     asked : Asked
+    found : sequence of str
+        The instruments found, without the one that all are held against.
     on_map : callable
         Called with the number of windows' maps just finished, `maps_in_all` of them; may raise to cancel.
     """
     sounding = Sounding.of(heard)
-    targets = [Target(model.card.labels.index(score.instrument), asked.against) for score in scores]
+    targets = _targets(model, [score.instrument for score in scores], asked)
     evidence = explain_targets(
         model,
         sounding.inputs,
@@ -123,12 +142,33 @@ def attribute(
         AttributedMap(score, target, found, sounding.merged(found.maps))
         for score, target, found in zip(scores, targets, evidence, strict=True)
     )
-    return Attribution(part, sounding, asked, maps)
+    known = {each.score.instrument: each.relevance for each in maps}
+    beside = [name for name in found if name not in known] if maps else []
+    of_others = explain_targets(
+        model,
+        sounding.inputs,
+        _targets(model, beside, asked),
+        method=asked.method,
+        layer=asked.layer,
+        engine=asked.engine,
+        on_map=on_map,
+    )
+    for name, other in zip(beside, of_others, strict=True):
+        known[name] = sounding.merged(other.maps)
+    return Attribution(
+        part, sounding, asked, maps, tuple(FoundMap(name, known[name]) for name in found if name in known)
+    )
 
 
-def maps_in_all(heard: ListenedWindows, n_instruments: int, n_concepts: int) -> int:
-    """Windows' maps that an attribution takes: the whole, its concepts, their remainder."""
-    return n_instruments * (n_concepts + 2) * int((~heard.silent).sum())
+def _targets(model: Model, instruments: Sequence[str], asked: Asked) -> list[Target]:
+    return [Target(model.card.labels.index(name), asked.against) for name in instruments]
+
+
+def maps_in_all(heard: ListenedWindows, n_explained: int, n_beside: int, n_concepts: int) -> int:
+    """Windows' maps that an attribution takes: of each instrument to explain the whole, its concepts and
+    their remainder; of those found beside them the whole, which the engine makes as a remainder.
+    """
+    return (n_explained * (n_concepts + 2) + n_beside * 2) * int((~heard.silent).sum())
 
 
 def concepts_of(evidence: Evidence, sounding: Sounding, layer: str) -> tuple[ConceptExplanation, ...]:

@@ -78,6 +78,7 @@ def make_audible(
     relevance: NDArray[np.floating],
     instrument: str,
     *,
+    against: str | None = None,
     others: Sequence[NDArray[np.floating]] = (),
     method: Method | None = None,
     engine: str | None = None,
@@ -94,6 +95,8 @@ def make_audible(
         The instrument's map of it.
     instrument : str
         A label of the model.
+    against : str, optional
+        The label that the map holds the instrument against; maps of what the mask leaves do so too.
     others : sequence of ndarray, each of the same shape
         Maps of the other instruments that were heard in it: they claim cells for themselves. Without them the
         mask is wider than the instrument's own sound.
@@ -106,6 +109,7 @@ def make_audible(
     AudibleEvidence
     """
     label = model.card.labels.index(instrument)
+    target = Target(label, None if against is None else model.card.labels.index(against))
     whole = _probability(model, listen(model, recording), label)
     rivals = [levelled(other, settings) for other in others]
     evidence = levelled(relevance, settings)
@@ -117,7 +121,7 @@ def make_audible(
         left = _probability(model, heard, label)
         if left <= LOST_SHARE * whole or n_maps == settings.most_maps or not evidence.any():
             break
-        evidence = evidence + levelled(_map_of(model, heard, label, method, engine), settings)
+        evidence = evidence + levelled(_map_of(model, heard, target, method, engine), settings)
         n_maps += 1
     energy = _energy(recording)
     energy_share = _energy(kept) / energy if energy > 0.0 else 0.0
@@ -132,13 +136,11 @@ def _probability(model: Model, heard: ListenedWindows, label: int) -> float:
 
 
 def _map_of(
-    model: Model, heard: ListenedWindows, label: int, method: Method | None, engine: str | None
+    model: Model, heard: ListenedWindows, target: Target, method: Method | None, engine: str | None
 ) -> NDArray[np.float32]:
-    """A label's relevance map of what was listened to, `(n_mels, n_frames)`; silent windows have none."""
+    """A target's relevance map of what was listened to, `(n_mels, n_frames)`; silent windows have none."""
     maps = np.zeros_like(heard.inputs)
-    (found,) = explain_targets(
-        model, heard.inputs[~heard.silent], [Target(label)], method=method, engine=engine
-    )
+    (found,) = explain_targets(model, heard.inputs[~heard.silent], [target], method=method, engine=engine)
     maps[~heard.silent] = found.maps
     return merge_windows(maps, heard.windows, heard.levels_db.shape[1])
 

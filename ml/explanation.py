@@ -34,7 +34,7 @@ from ml.explained import (
 from ml.model import Model
 from ml.notes import NoteClaims, PlayedNote, notes_within
 from ml.proof import ground_of, truths_of
-from ml.quality import Conservation, likenesses, quality_of
+from ml.quality import Conservation, likeness, quality_of
 from ml.recording import Recording
 from ml.truth.faithfulness import deletions
 from ml.truth.stems import Stem
@@ -130,10 +130,12 @@ def explain(
 
     heard = listen(model, part, on_progress)
     classification = judge(model, heard, part.start_s, threshold)
-    chosen = instruments or [name for name in classification.found if name != contrast]
+    found = [name for name in classification.found if name != contrast]
+    chosen = instruments or found
     scores = [score for score in classification.instruments if score.instrument in chosen]
-    maps_made = _Counter(on_progress, "attributing", maps_in_all(heard, len(scores), n_concepts))
-    attribution = attribute(model, part, heard, scores, asked, on_map=maps_made.add)
+    n_beside = len(set(found) - set(chosen))
+    maps_made = _Counter(on_progress, "attributing", maps_in_all(heard, len(scores), n_beside, n_concepts))
+    attribution = attribute(model, part, heard, scores, asked, found=found, on_map=maps_made.add)
     spectrogram = Spectrogram(
         heard.levels_db,
         model.mel.frequencies_hz,
@@ -175,17 +177,18 @@ def _explained(
     truths = (None,) * len(maps) if ground is None else truths_of(ground, names, targets, merged)
     window_maps = np.stack([each.evidence.maps for each in maps])  # (n_labels, n_windows, n_mels, n_frames)
     deleted = deletions(model, sounding.inputs, [target.label for target in targets], window_maps)
-    alike = likenesses(names, merged)
     claims = None if notes is None else NoteClaims.of(notes, spectrogram.frequencies_hz, spectrogram.times_s)
     explained = []
     for place, each in enumerate(maps):
         score, relevance = each.score, each.relevance
+        others = [other for other in attribution.found if other.instrument != score.instrument]
         audible = make_audible(
             model,
             part,
             relevance,
             score.instrument,
-            others=[other.relevance for other in maps if other.score.present and other is not each],
+            against=contrast,
+            others=[other.relevance for other in others],
             method=asked.method,
             engine=asked.engine,
         )
@@ -209,7 +212,7 @@ def _explained(
                     audible,
                     conservation=conservation,
                     deletion=deleted[place],
-                    most_alike=alike[place],
+                    most_alike=likeness(relevance, others),
                     truth=truths[place],
                 ),
             )

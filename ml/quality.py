@@ -79,8 +79,16 @@ class Conservation:
 
 
 @dataclass(frozen=True)
+class FoundMap:
+    """The map of an instrument that was found, `(n_mels, n_frames)`."""
+
+    instrument: str
+    relevance: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Likeness:
-    """The other explained instrument whose map is most like this one's; similarity 0..1."""
+    """The other instrument found whose map is most like this one's; similarity 0..1."""
 
     instrument: str
     similarity: float
@@ -96,7 +104,8 @@ class QualityWarning:
 
 @dataclass(frozen=True)
 class Quality:
-    """What is known of a map's quality; `most_alike` is None for a single map, `truth` without a stem."""
+    """What is known of a map's quality; `most_alike` is None where no other instrument was
+    found, `truth` without a stem."""
 
     conservation: Conservation
     deletion: DeletionScores
@@ -105,26 +114,24 @@ class Quality:
     warnings: tuple[QualityWarning, ...]
 
 
-def likenesses(
-    instruments: Sequence[str], maps: Sequence[NDArray[np.float32]]
-) -> tuple[Likeness | None, ...]:
-    """For each map of a recording, the other one that is most like it.
+def likeness(relevance: NDArray[np.float32], others: Sequence[FoundMap]) -> Likeness | None:
+    """Which of the other instruments' maps is most like this one.
 
     Parameters
     ----------
-    instruments : sequence of str
-    maps : sequence of ndarray, each (n_mels, n_frames)
+    relevance : ndarray of float32, shape (n_mels, n_frames)
+    others : sequence of FoundMap
+        Of the same shape.
 
     Returns
     -------
-    tuple of Likeness or None
-        All None where there is but one map.
+    Likeness or None
+        None where there are no others.
     """
-    if len(maps) < 2:
-        return (None,) * len(maps)
-    alike = label_similarities(np.stack(maps))
-    np.fill_diagonal(alike, -1.0)
-    return tuple(Likeness(instruments[row.argmax()], float(row.max())) for row in alike)
+    if not others:
+        return None
+    alike = label_similarities(np.stack([relevance, *(other.relevance for other in others)]))[0, 1:]
+    return Likeness(others[int(alike.argmax())].instrument, float(alike.max()))
 
 
 def quality_of(

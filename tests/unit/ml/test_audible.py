@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from ml.masks import DEFAULT_MASK
 from ml.melspec import MelConfig, level_db
 from ml.model import Model
 from ml.recording import Recording
+from ml.relevance.engine import explain_targets
+from ml.relevance.target import Target
 
 MEL = MelConfig()
 RATE = MEL.sample_rate_hz
@@ -114,12 +117,34 @@ def test_other_instruments_keep_what_is_theirs(
     shipped: Model, example: Recording, explanation: Explanation
 ) -> None:
     maps = {each.instrument: each.relevance_map for each in explanation.instruments}
-    alone = make_audible(shipped, example, maps["Celesta"], "Celesta")
-    beside = make_audible(shipped, example, maps["Celesta"], "Celesta", others=[maps["Trumpet"]])
+    one_map = replace(DEFAULT_MASK, most_maps=1)  # more maps keep more, with others or without
+    alone, beside = (
+        make_audible(shipped, example, maps["Celesta"], "Celesta", others=others, settings=one_map)
+        for others in ((), [maps["Trumpet"]])
+    )
     assert beside.kept_energy_share < alone.kept_energy_share
     assert beside.keeps_label
     left = {each.instrument: each.probability for each in classify(shipped, beside.removed).instruments}
     assert left["Trumpet"] > 0.5
+
+
+def test_a_contrast_is_held_in_every_map_of_the_mask(
+    shipped: Model, example: Recording, explanation: Explanation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the mask leaves is asked the very question that the first map answers."""
+    targets: list[Target] = []
+
+    def asking(*args: Any, **kwargs: Any) -> Any:
+        targets.extend(args[2])
+        return explain_targets(*args, **kwargs)
+
+    monkeypatch.setattr("ml.audible.explain_targets", asking)
+    spot = np.zeros_like(explanation.instruments[0].relevance_map)
+    spot[0, 0] = 1.0  # nearly nothing is kept: the label survives it
+    make_audible(shipped, example, spot, "Trumpet", against="Celesta")
+    trumpet, celesta = (shipped.card.labels.index(name) for name in ("Trumpet", "Celesta"))
+    assert targets
+    assert set(targets) == {Target(trumpet, celesta)}
 
 
 def test_silence_has_no_evidence(shipped: Model) -> None:

@@ -189,6 +189,35 @@ def test_a_contrast_is_the_difference_of_two_maps(shipped: Model, example: Recor
     assert held.quality.conservation.concept_error < CONCEPTS_ADD_UP
 
 
+def test_evidence_and_quality_depend_on_nothing_else_that_is_asked_for(
+    shipped: Model, example: Recording, explanation: Explanation
+) -> None:
+    """Alone, beside the others, or beside one that was not found: the same map, sounds and judgement."""
+    trumpet, celesta = (
+        next(each for each in explanation.instruments if each.instrument == name)
+        for name in ("Trumpet", "Celesta")
+    )
+    for together, asked in ((trumpet, ["Trumpet"]), (celesta, ["Celesta", "Violin"])):
+        result = explain(shipped, example, instruments=asked, n_concepts=2)
+        alone = next(each for each in result.instruments if each.instrument == together.instrument)
+        largest = float(np.abs(together.relevance_map).max())
+        np.testing.assert_allclose(alone.relevance_map, together.relevance_map, atol=FLOAT32 * largest)
+        one, other = alone.audible, together.audible
+        assert one.n_maps == other.n_maps
+        assert one.kept_energy_share == pytest.approx(other.kept_energy_share, rel=FLOAT32)
+        assert one.probability_kept == pytest.approx(other.probability_kept, abs=FLOAT32)
+        assert one.probability_removed == pytest.approx(other.probability_removed, abs=FLOAT32)
+        assert alone.quality.most_alike is not None
+        assert together.quality.most_alike is not None
+        assert alone.quality.most_alike.instrument == together.quality.most_alike.instrument
+        assert alone.quality.most_alike.similarity == pytest.approx(
+            together.quality.most_alike.similarity, rel=FLOAT32
+        )
+        assert [each.code for each in alone.quality.warnings] == [
+            each.code for each in together.quality.warnings
+        ]
+
+
 def test_what_all_are_held_against_is_not_explained_itself(shipped: Model, example: Recording) -> None:
     """Unless it is asked for, which makes no sense."""
     result = explain(shipped, example, contrast="Celesta", n_concepts=0)
@@ -235,3 +264,9 @@ def test_progress_counts_maps(shipped: Model, example: Recording) -> None:
     assert [report for report in reported if report[0] == "checking"] == [
         ("checking", done, 2) for done in (0, 1, 2)
     ]
+    reported.clear()
+    explain(
+        shipped, example, instruments=["Trumpet"], n_concepts=1, on_progress=lambda *r: reported.append(r)
+    )
+    counted = [(done, total) for stage, done, total in reported if stage == "attributing"]
+    assert counted[-1] == (5, 5)  # and the other one found: the map, its remainder

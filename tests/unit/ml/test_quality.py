@@ -16,9 +16,10 @@ from ml.quality import (
     LARGEST_GAP,
     LEAST_DELETION_GAIN,
     Conservation,
+    FoundMap,
     Likeness,
     Quality,
-    likenesses,
+    likeness,
     quality_of,
 )
 from ml.recording import Recording
@@ -97,13 +98,12 @@ def test_likeness_is_to_the_most_similar_other_map() -> None:
     near = first + 0.1 * rng.random((8, 9)).astype(np.float32)
     apart = np.zeros((8, 9), dtype=np.float32)
     apart[0, 0] = 1.0
-    found = likenesses(["a", "b", "c"], [first, near, apart])
-    assert [each.instrument for each in found if each] == ["b", "a", found[2].instrument]  # type: ignore[union-attr]
+    found = likeness(first, [FoundMap("b", near), FoundMap("c", apart)])
     cosine = float((first * near).sum() / np.linalg.norm(first) / np.linalg.norm(near))
-    assert found[0] is not None
-    assert found[0].similarity == pytest.approx(cosine, rel=1e-6)
-    assert likenesses(["a"], [first]) == (None,)
-    assert likenesses([], []) == ()
+    assert found is not None
+    assert found.instrument == "b"
+    assert found.similarity == pytest.approx(cosine, rel=1e-6)
+    assert likeness(first, []) is None
 
 
 def test_conservation_compares_what_started_with_what_arrived() -> None:
