@@ -1,17 +1,18 @@
 """The forms that recordings come in: their fields, each with its bounds.
 
-Conventions: fields that do not exist, or are given twice where one value is meant, are refused, so that a
-misspelt name does not silently do nothing. What depends on the model (its instruments, its layers) or on the
-recording is decided in `service.submission` and `service.checks`.
+Conventions: fields that do not exist, are empty, or are given twice where one value is meant, are refused, so
+that a misspelt name does not silently do nothing. What depends on the model (its instruments, its layers) or
+on the recording is decided in `service.submission` and `service.checks`.
 """
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, TypedDict
 
 from fastapi import Request, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml.errors import InvalidRequestError
-from ml.relevance.methods import DEFAULT_METHOD, METHODS
+from ml.relevance.methods import DEFAULT_METHOD, METHODS, method_named
 from worker.questions import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS, MAX_STEMS
 
 
@@ -116,11 +117,28 @@ class CheckForm(_AskedWay):
     )
 
 
-async def refuse_repeated_fields(request: Request) -> None:
-    """A dependency: refuses a field that is given twice where one value is meant."""
-    names = [name for name, _ in (await request.form()).multi_items()]
-    repeated = sorted({name for name in names if names.count(name) > 1} - _REPEATABLE)
-    if repeated:
-        faults = [{"field": name, "message": "This field can be given once only"} for name in repeated]
-        sentence = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
-        raise InvalidRequestError(f"{sentence}.", extra={"errors": faults})
+@dataclass(frozen=True)
+class FieldsGivenOnce:
+    """A dependency: refuses a field of the form that is given twice where one value is meant, or is empty.
+
+    The framework takes an empty value for none, and an empty name would silently be the default's.
+    """
+
+    form: type[BaseModel]
+
+    async def __call__(self, request: Request) -> None:
+        """Raises `InvalidRequestError`, which names every such field, or `UnknownMethodError`."""
+        given = (await request.form()).multi_items()
+        names = [name for name, _ in given]
+        faults = [
+            {"field": name, "message": "This field can be given once only"}
+            for name in sorted({name for name in names if names.count(name) > 1} - _REPEATABLE)
+        ]
+        known = self.form.model_fields.keys() - _REPEATABLE
+        empty = sorted({name for name, value in given if name in known and value == ""})
+        if not faults and "method" in empty:
+            method_named("")
+        faults += [{"field": name, "message": "This field is empty; leave it out instead"} for name in empty]
+        if faults:
+            sentence = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
+            raise InvalidRequestError(f"{sentence}.", extra={"errors": faults})

@@ -11,9 +11,11 @@ from typing import Any
 from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
+from ml.errors import InvalidRequestError
 from ml.media import TooManyBytesError, UnsupportedMediaError
 
 # What a form may hold besides the recording: boundaries, part headers and all other fields.
@@ -21,6 +23,8 @@ FORM_OVERHEAD_BYTES = 256 * 1024
 # A client that is still sending when it is refused would miss the answer if the connection closed under
 # it, so for a moment what it sends is read and dropped.
 DRAIN_S = 1.0
+# How the framework begins what it says of a form that is whole, but has more parts than were allowed it.
+_TOO_MANY = "Too many "
 
 
 class UploadRoute(APIRoute):
@@ -43,6 +47,11 @@ class UploadRoute(APIRoute):
             except _BodyTooLarge as error:
                 await _drain(request.receive)
                 raise error.reason from error
+            except HTTPException as error:
+                if isinstance(error.__context__, MultiPartException) and error.detail.startswith(_TOO_MANY):
+                    await _drain(request.receive)
+                    raise InvalidRequestError(error.detail) from error
+                raise
 
         return handle_bounded
 

@@ -19,7 +19,7 @@ from service.forms import (
     CheckForm,
     ClassifyForm,
     ExplainForm,
-    refuse_repeated_fields,
+    FieldsGivenOnce,
 )
 from service.schemas import JobDocument
 from service.services import Provided, Services
@@ -30,7 +30,7 @@ from worker.questions import Parameters
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(tags=["analysis"], route_class=UploadRoute, dependencies=[Depends(refuse_repeated_fields)])
+router = APIRouter(tags=["analysis"], route_class=UploadRoute)
 
 _PROBLEMS = {
     "bad_body": examples.BAD_BODY,
@@ -54,6 +54,7 @@ _JOBS = job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED)
     response_model=JobDocument,
     responses={**_JOBS, **problems(**_PROBLEMS)},
     form_limits=FORM_LIMITS,
+    dependencies=[Depends(FieldsGivenOnce(ClassifyForm))],
     summary="Say which instruments play",
 )
 async def classify(
@@ -73,6 +74,7 @@ async def classify(
     response_model=JobDocument,
     responses={**_JOBS, **problems(**_PROBLEMS, **_WAY_PROBLEMS)},
     form_limits=FORM_LIMITS,
+    dependencies=[Depends(FieldsGivenOnce(ExplainForm))],
     summary="Say which instruments play, and show why",
 )
 async def explain(
@@ -109,6 +111,7 @@ async def explain(
         **problems(**_PROBLEMS, **_WAY_PROBLEMS, different_stems=examples.DIFFERENT_STEMS),
     },
     form_limits=CHECK_LIMITS,
+    dependencies=[Depends(FieldsGivenOnce(CheckForm))],
     summary="Score maps against the stems of a mix",
 )
 async def check(

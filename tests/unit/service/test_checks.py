@@ -141,6 +141,7 @@ def test_unknown_names_are_answered_with_the_known_ones(api: httpx.Client) -> No
     assert (problem["unknown"], problem["available"]) == (["Kazoo"], list(BOTH))
     assert_problem(check(api, fields={"model": "best"}), 422, "unknown-model")
     assert_problem(check(api, fields={"method": "guess"}), 422, "unknown-method")
+    assert_problem(check(api, fields={"method": ""}), 422, "unknown-method")
     assert_problem(check(api, fields={"layer": "head"}), 422, "unknown-layer")
 
 
@@ -162,7 +163,8 @@ def test_too_many_stems(api: httpx.Client) -> None:
         check(api, [*most, VIOLIN], ["Violin"] * (MAX_STEMS + 1)), 422, "invalid-request"
     )
     assert f"{MAX_STEMS + 1} stems" in problem["detail"]
-    assert_problem(check(api, most * 5, ["Violin"]), 400, "bad-request")
+    problem = assert_problem(check(api, most * 5, ["Violin"]), 422, "invalid-request")
+    assert problem["detail"] == f"Too many files. Maximum number of files is {4 * MAX_STEMS}."
 
 
 def test_the_stems_together_are_bounded(start_api: StartApi, models: Catalog) -> None:

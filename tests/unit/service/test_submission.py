@@ -173,7 +173,26 @@ def test_a_broken_form(api: httpx.Client) -> None:
 
 def test_two_files(api: httpx.Client) -> None:
     files = [("file", ("a", wav())), ("file", ("b", wav()))]
-    assert_problem(api.post("/classify", files=files), 400, "bad-request")
+    problem = assert_problem(api.post("/classify", files=files), 422, "invalid-request")
+    assert problem["detail"] == "Too many files. Maximum number of files is 1."
+
+
+def test_too_many_fields(api: httpx.Client) -> None:
+    problem = assert_problem(post(api, fields={"instruments": ["Violin"] * 201}), 422, "invalid-request")
+    assert problem["detail"] == "Too many fields. Maximum number of fields is 200."
+
+
+@pytest.mark.parametrize("field", ["model", "layer", "contrast", "engine", "start_s", "threshold"])
+def test_an_empty_field_is_not_the_default(api: httpx.Client, field: str) -> None:
+    problem = assert_problem(post(api, fields={field: ""}), 422, "invalid-request")
+    assert problem["errors"] == [{"field": field, "message": "This field is empty; leave it out instead"}]
+
+
+def test_an_empty_method_is_unknown(api: httpx.Client) -> None:
+    problem = assert_problem(post(api, fields={"method": ""}), 422, "unknown-method")
+    assert (problem["unknown"], problem["available"]) == ("", list(METHODS))
+    problem = assert_problem(post(api, "/classify", fields={"method": ""}), 422, "invalid-request")
+    assert problem["errors"] == [{"field": "method", "message": "There is no such field"}]
 
 
 @pytest.mark.parametrize("declared", [True, False], ids=["declared", "streamed"])
