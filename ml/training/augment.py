@@ -7,8 +7,7 @@ so they stay the parts of the mix; noise is added to the mix alone and belongs t
 * Each part: frequencies scaled by a few per cent (another body, another tuning), a smooth random equaliser
   (another make, another microphone), a slow drift of gain.
 * Each example: exponential reverberation, an equaliser, band limits, coloured noise, silence from some moment
-  on; then some bands, stretches and
-  patches are hidden (Park et al., *SpecAugment*, Interspeech 2019).
+  on; then some bands, stretches and patches are hidden (Park et al., *SpecAugment*, Interspeech 2019).
 """
 
 from __future__ import annotations
