@@ -71,6 +71,8 @@ class MapSheet:
         What the colours mean.
     signed : bool
         Whether there are negative cells; else the scale shows positive colours only.
+    has_strip : bool
+        Whether the sum over all bands runs below; its steps are too wide for what lasts only a moment.
     """
 
     def __init__(
@@ -80,10 +82,13 @@ class MapSheet:
         label: str = "relevance (blue: against, red: for)",
         *,
         signed: bool = True,
+        has_strip: bool = True,
     ) -> None:
-        self._canvas = Canvas.of(spectrogram, MAP_ROWS, N_COLUMNS)
+        n_rows = MAP_ROWS if has_strip else MAP_ROWS + GAP_ROWS + STRIP_ROWS
+        self._canvas = Canvas.of(spectrogram, n_rows, N_COLUMNS)
         self._palette = palette
-        self._frame = _Frame(spectrogram, self._canvas.grid, MAP_ROWS, label, has_strip=True)
+        self._has_strip = has_strip
+        self._frame = _Frame(spectrogram, self._canvas.grid, n_rows, label, has_strip=has_strip)
         ramp = np.linspace(1.0, -1.0 if signed else 0.0, self._frame.n_rows, dtype=np.float32)
         paper = np.ones((self._frame.n_rows, BAR_COLUMNS, 1), dtype=np.float32)
         self._bar = blend(paper, np.repeat(ramp[:, None], BAR_COLUMNS, axis=1), palette)
@@ -107,8 +112,10 @@ class MapSheet:
         """
         scale = scale or MapScale.of(cells)
         picture = self._canvas.over_levels(cells, scale.cell, self._palette)
-        timeline = EvidenceTimeline.of(cells, 0.0, 1.0).evidence
-        bars = strip(timeline, scale.step, STRIP_ROWS, N_COLUMNS, self._palette)
+        bars = None
+        if self._has_strip:
+            timeline = EvidenceTimeline.of(cells, 0.0, 1.0).evidence
+            bars = strip(timeline, scale.step, STRIP_ROWS, N_COLUMNS, self._palette)
         ends = (
             (f"{scale.cell:.2g}", "0", f"{-scale.cell:.2g}")
             if self._signed
@@ -118,10 +125,15 @@ class MapSheet:
 
 
 def draw_map(
-    spectrogram: Spectrogram, relevance: NDArray[np.float32], title: str, scale: MapScale | None = None
+    spectrogram: Spectrogram,
+    relevance: NDArray[np.float32],
+    title: str,
+    scale: MapScale | None = None,
+    *,
+    has_strip: bool = True,
 ) -> bytes:
     """Draw one relevance map over its spectrogram; see `MapSheet`."""
-    return MapSheet(spectrogram).draw(relevance, title, scale)
+    return MapSheet(spectrogram, has_strip=has_strip).draw(relevance, title, scale)
 
 
 def draw_spectrogram(spectrogram: Spectrogram, title: str) -> bytes:

@@ -2,7 +2,7 @@
 
 The sound of a reference is cut to the receptive field of its position: in time, faded at the cuts, and, where
 the field is not as high as the log-mel, in frequency. Its picture is the spectrogram of the same cells with
-the concept's relevance over it.
+the concept's relevance over it, without the sum over time: a few of its steps would be all of it.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def render_reference(model: Model, atlas: Atlas, layer: str, channel: int, place
         clip=whole,
         spectrogram=spectrogram,
         relevance=relevance,
-        png=draw_map(spectrogram, relevance, title),
+        png=draw_map(spectrogram, relevance, title, has_strip=False),
     )
 
 

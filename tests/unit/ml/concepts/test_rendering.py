@@ -12,9 +12,11 @@ from ml.concepts.atlas import Atlas, InvalidAtlasError
 from ml.concepts.receptive_field import Field
 from ml.concepts.recipe import reference_recipe
 from ml.concepts.rendering import PEAK_CEILING, RenderedReference, cut, render_reference
+from ml.drawing import GAP_ROWS, LEFT, MAP_ROWS, N_COLUMNS, STRIP_ROWS, TOP, MapScale
 from ml.errors import UnknownConceptError
 from ml.melspec import MelConfig, level_db
 from ml.model import Model
+from ml.pictures import RELEVANCE, Canvas
 from ml.recording import Recording
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.mix import render_clip
@@ -64,6 +66,17 @@ def test_sound_and_picture_are_of_what_the_position_sees(
     assert rendered.spectrogram.times_s[at] == pytest.approx(reference.moment_s, abs=1e-3)
     with Image.open(io.BytesIO(rendered.png)) as picture:
         assert picture.format == "PNG"
+
+
+def test_the_picture_is_all_map(rendered: RenderedReference) -> None:
+    """A strip of sums below would have two or three steps, wider than what they are about."""
+    with Image.open(io.BytesIO(rendered.png)) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    spectrogram, n_rows = rendered.spectrogram, MAP_ROWS + GAP_ROWS + STRIP_ROWS
+    canvas = Canvas.of(spectrogram, n_rows, N_COLUMNS)
+    expected = canvas.over_levels(rendered.relevance, MapScale.of(rendered.relevance).cell, RELEVANCE)
+    plot = pixels[TOP + 1 : TOP + n_rows - 1, LEFT + 1 : LEFT + N_COLUMNS - 1]
+    assert np.array_equal(plot, np.rint(expected[1:-1, 1:-1] * 255.0).astype(int))
 
 
 def test_rendering_again_gives_the_same(
