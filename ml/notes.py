@@ -27,12 +27,15 @@ RELEASE_S = 0.3
 
 @dataclass(frozen=True)
 class PlayedNote:
-    """One note of a score; `instrument` is None for what the vocabulary does not know."""
+    """One note of a score; `instrument` is None for what the vocabulary does not know. A drum's `pitch` is
+    its key: it sounds at no pitch, so it claims nothing.
+    """
 
     instrument: str | None
     pitch: int
     start_s: float
     end_s: float
+    is_drum: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ class NotesEvidence:
 
 
 def notes_within(notes: Sequence[PlayedNote], start_s: float, end_s: float) -> tuple[PlayedNote, ...]:
-    """The notes that sound in a part of a piece.
+    """The notes that sound in a part of a piece, drums among them.
 
     Parameters
     ----------
@@ -90,17 +93,18 @@ class NoteClaims:
     Attributes
     ----------
     notes : tuple of PlayedNote
+        Those at a pitch.
     bands : ndarray of float64, shape (N_PITCHES, n_mels)
         Weight of a note of each pitch in each band.
-    frames : ndarray of float64, shape (n_notes, n_frames)
-        Weight of each note in each frame.
+    times_s : ndarray of float64, shape (n_frames,)
+        Centres of the frames, rising.
     total : ndarray of float64, shape (n_mels, n_frames)
         The weights of all notes together.
     """
 
     notes: tuple[PlayedNote, ...]
     bands: NDArray[np.float64]
-    frames: NDArray[np.float64]
+    times_s: NDArray[np.float64]
     total: NDArray[np.float64]
 
     @staticmethod
@@ -112,19 +116,19 @@ class NoteClaims:
         Parameters
         ----------
         notes : sequence of PlayedNote
+            Drums are passed over.
         frequencies_hz : ndarray, shape (n_mels,)
             Centres of the bands.
         times_s : ndarray, shape (n_frames,)
-            Centres of the frames, on the notes' clock.
+            Centres of the frames, on the notes' clock, rising.
         """
-        bands = pitch_bands(frequencies_hz)
-        frames = np.zeros((len(notes), len(times_s)))
-        of_pitches = np.zeros((N_PITCHES, len(times_s)))
-        for row, note in zip(frames, notes, strict=True):
-            row[:] = np.clip((note.end_s + RELEASE_S - times_s) / RELEASE_S, 0.0, 1.0)
-            row[times_s < note.start_s - ONSET_S] = 0.0
-            of_pitches[note.pitch] += row
-        return NoteClaims(tuple(notes), bands, frames, bands.T @ of_pitches)
+        bands, clock_s = pitch_bands(frequencies_hz), times_s.astype(np.float64)
+        pitched = tuple(note for note in notes if not note.is_drum)
+        of_pitches = np.zeros((N_PITCHES, len(clock_s)))
+        for note in pitched:
+            frames, weights = _frames_of(note, clock_s)
+            of_pitches[note.pitch, frames] += weights
+        return NoteClaims(pitched, bands, clock_s, bands.T @ of_pitches)
 
     def share(self, relevance: NDArray[np.floating]) -> NotesEvidence:
         """Share a map among the notes.
@@ -139,11 +143,21 @@ class NoteClaims:
         per_weight = np.divide(signed, self.total, out=np.zeros_like(signed), where=self.total > 0.0)
         of_pitches = self.bands @ per_weight  # (N_PITCHES, n_frames)
         found = []
-        for note, weights in zip(self.notes, self.frames, strict=True):
-            amount = float(of_pitches[note.pitch] @ weights)
+        for note in self.notes:
+            frames, weights = _frames_of(note, self.times_s)
+            amount = float(of_pitches[note.pitch, frames] @ weights)
             found.append(NoteRelevance(note, amount, amount / magnitude))
         off = float(signed[self.total <= 0.0].sum())
         return NotesEvidence(tuple(found), off, off / magnitude)
+
+
+def _frames_of(note: PlayedNote, times_s: NDArray[np.float64]) -> tuple[slice, NDArray[np.float64]]:
+    """The frames in which a note sounds, and its weights there. (Of all frames, those of a dense score would
+    take gigabytes.)
+    """
+    first, behind = np.searchsorted(times_s, [note.start_s - ONSET_S, note.end_s + RELEASE_S])
+    frames = slice(int(first), int(behind))
+    return frames, np.clip((note.end_s + RELEASE_S - times_s[frames]) / RELEASE_S, 0.0, 1.0)
 
 
 def pitch_bands(frequencies_hz: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -40,7 +40,7 @@ def midi_notes(data: bytes, limits: MediaLimits = MediaLimits()) -> tuple[Played
     Returns
     -------
     tuple of PlayedNote
-        Without the drums, whose keys are no pitches.
+        Drums are marked: their keys are no pitches.
 
     Raises
     ------
@@ -50,8 +50,7 @@ def midi_notes(data: bytes, limits: MediaLimits = MediaLimits()) -> tuple[Played
     score = parse_midi(data, limits)
     keys = _Keys()
     for event, instrument in _with_instruments(score.events):
-        if event.message[0] & 0x0F != DRUM_CHANNEL:
-            keys.take(event, instrument)
+        keys.take(event, instrument)
     for channel, key in list(keys.down):  # those that the pedal held to the end
         keys.end(channel, key, score.duration_s)
     return tuple(sorted(keys.notes, key=lambda note: (note.start_s, note.pitch)))
@@ -186,7 +185,7 @@ class _Keys:
         self.released.discard((channel, key))
         instrument, start_s = self.down.pop((channel, key), (None, time_s))
         if time_s > start_s:
-            self.notes.append(PlayedNote(instrument, key, start_s, time_s))
+            self.notes.append(PlayedNote(instrument, key, start_s, time_s, is_drum=channel == DRUM_CHANNEL))
 
     def _end_all(self, held: Sequence[tuple[int, int]], time_s: float) -> None:
         for channel, key in held:

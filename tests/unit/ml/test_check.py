@@ -104,6 +104,19 @@ def test_a_midi_files_explanation_is_held_against_its_own_parts(
     assert own > 0.0
 
 
+def test_a_part_with_nothing_but_drums_is_explained_and_lies_on_no_note(
+    shipped: Model, example: Recording
+) -> None:
+    part = example.part(0.0, PART_S)
+    drums = [PlayedNote(None, 38, 0.1, 0.2, is_drum=True)]
+    (found,) = explain(shipped, part, instruments=["Trumpet"], n_concepts=0, notes=drums).instruments
+    assert found.notes is not None
+    assert found.notes.notes == ()
+    assert found.notes.off_relevance == pytest.approx(float(found.relevance_map.sum(dtype=np.float64)))
+    with pytest.raises(InvalidRequestError, match="no notes from"):
+        explain(shipped, part, instruments=["Trumpet"], n_concepts=0, notes=[])
+
+
 def test_stems_of_no_label_leave_nothing_to_be_held_against(shipped: Model, example: Recording) -> None:
     part = example.part(0.0, PART_S)
     stems = [Stem("Banjo", part), Stem("Violin", Recording(np.zeros_like(part.samples), RATE))]

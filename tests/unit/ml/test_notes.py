@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -95,6 +97,32 @@ def test_two_notes_on_one_key_share_what_both_claim() -> None:
     assert first.relevance == pytest.approx(second.relevance)
     assert first.relevance > 0.4 * both.sum()
     assert other.relevance == 0.0
+
+
+def test_drums_claim_nothing_and_are_listed_nowhere() -> None:
+    relevance = random_map(0)
+    drum = PlayedNote(None, 69, 0.1, 0.5, is_drum=True)
+    found = NoteClaims.of([drum, *NOTES], MEL.frequencies_hz, TIMES_S).share(relevance)
+    assert found == NoteClaims.of(NOTES, MEL.frequencies_hz, TIMES_S).share(relevance)
+    alone = NoteClaims.of([drum], MEL.frequencies_hz, TIMES_S).share(relevance)
+    assert alone.notes == ()
+    assert alone.off_relevance == pytest.approx(float(relevance.sum(dtype=np.float64)), rel=1e-6)
+    assert notes_within([drum], 0.0, 0.2) == (drum,)
+
+
+def test_a_dense_score_takes_no_more_memory_than_its_map() -> None:
+    """A minute of 20,000 notes: a weight for each note and frame would be 800 MB."""
+    times_s = np.arange(5_168) * (60.0 / 5_168)
+    notes = [PlayedNote("Violin", 30 + n % 60, n * 0.003, n * 0.003 + 0.1) for n in range(20_000)]
+    relevance = np.random.default_rng(0).normal(size=(MEL.n_mels, len(times_s))).astype(np.float32)
+    tracemalloc.start()
+    try:
+        found = NoteClaims.of(notes, MEL.frequencies_hz, times_s).share(relevance)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found.notes) == len(notes)
+    assert peak_bytes < 100e6
 
 
 def test_a_map_of_zeros_lies_nowhere() -> None:
