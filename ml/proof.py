@@ -67,6 +67,7 @@ class InstrumentTruth:
     Attributes
     ----------
     scores : MapScores
+        Among them the relevance on what belongs to no stem.
     stems : tuple of StemEffect
     shapley_correlation : float or None
         Of relevance on stems with what stems do, over all explained instruments and stems of the request;

@@ -156,6 +156,8 @@ def _quality_result(instrument: InstrumentExplanation, href: Href) -> dict[str, 
         },
         "probability_kept": instrument.audible.probability_kept,
         "probability_removed": instrument.audible.probability_removed,
+        "evidence_maps": instrument.audible.n_maps,
+        "kept_energy_share": instrument.audible.kept_energy_share,
         "most_alike": None if quality.most_alike is None else asdict(quality.most_alike),
         "warnings": [asdict(warning) for warning in quality.warnings],
         "truth": None if quality.truth is None else _truth_result(quality.truth, mask_name(instrument), href),
@@ -176,6 +178,7 @@ def _truth_result(truth: InstrumentTruth, mask: str, href: Href) -> dict[str, ob
             effect.instrument: {"relevance": effect.relevance, "shapley": effect.shapley}
             for effect in truth.stems
         },
+        "rest": {"relevance": scores.rest_relevance},
         "shapley_correlation": truth.shapley_correlation,
         "mask": _links(mask, href),
     }

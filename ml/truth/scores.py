@@ -11,6 +11,9 @@ the share of a cell that stem `j` owns and `A` the active cells (`ml.truth.stems
 * pointing game: Zhang et al., *IJCV* 126(10), 2018, without tolerance: the one cell of largest relevance;
 * relevance on stem `j`: ``sum_A R m_j / sum |R|``, signed.
 
+What belongs to no stem is one more owner of cells: a map that lies on it lies on a stem no more than one that
+lies on another's.
+
 Relevance outside the active cells counts as wrong everywhere. A map without positive relevance has an RMA of
 0, misses, and lies on no stem.
 """
@@ -27,6 +30,7 @@ from ml.truth.stems import StemTruth
 
 SOUNDING_DB = 30.0  # a stem sounds in the frames within this of its loudest; reverberation is not counted
 LEAST_REST = 1e-6  # an instrument that owns all energy but this is alone: nothing is left to be skilled about
+LEAST_REST_OF_ONE = 1e-2  # below, the quotient of a single map says nothing: an error of 1 % becomes one of 1
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,20 @@ class MapScores:
     energy_share : float
         `E`, 0..1: the RMA of pointing at what is loud.
     skill : float or None
-        At most 1; 0 is no better than loudness. None for an instrument that is alone (`LEAST_REST`).
+        At most 1; 0 is no better than loudness. None for an instrument that is nearly all that sounds
+        (`LEAST_REST_OF_ONE`).
     pointing : bool
-        Whether in the cell of largest relevance, an active one, the instrument owns more than any other stem.
+        Whether in the cell of largest relevance, an active one, the instrument owns more than any other stem
+        and more than belongs to none.
     rank_accuracy : float or None
         Share of the instrument's cells (active, more than half its own; `K` of them) among the `K` cells of
         largest relevance, of which only positive ones count. None where the instrument has no such cell.
     stem_relevance : tuple of float
         Signed relevance on each stem, in the order of `StemTruth.instruments`, -1..1.
+    rest_relevance : float
+        Signed relevance on what belongs to no stem, -1..1.
     own_stem : bool
-        Whether the largest of these, and positive, is the instrument's own.
+        Whether the largest of all these, and positive, is the instrument's own.
     time_overlap : float
         Share of the positive relevance that lies in frames in which the instrument's stem sounds, 0..1.
     sounding_share : float
@@ -62,9 +70,15 @@ class MapScores:
     pointing: bool
     rank_accuracy: float | None
     stem_relevance: tuple[float, ...]
+    rest_relevance: float
     own_stem: bool
     time_overlap: float
     sounding_share: float
+
+    @property
+    def alone(self) -> bool:
+        """Whether the instrument owns all energy (`LEAST_REST`): its map counts in no skill."""
+        return 1.0 - self.energy_share <= LEAST_REST
 
 
 def score_map(relevance: NDArray[np.floating], truth: StemTruth, instrument: str) -> MapScores:
@@ -98,18 +112,20 @@ def score_map(relevance: NDArray[np.floating], truth: StemTruth, instrument: str
     mass = float(positive.sum())
     mass_accuracy = float((positive * truth.shares[own])[truth.active].sum()) / mass if mass > 0.0 else 0.0
     energy_share = float(truth.energy_shares[own])
-    on_stems = _stem_relevance(signed, truth)
+    shares = np.concatenate([truth.shares, truth.rest_share[np.newaxis]])  # (n_stems + 1, ...)
+    on_owners = _relevance_on(shares, signed * truth.active, float(np.abs(signed).sum()))
     sounding = _sounding(truth.power[own])
     return MapScores(
         mass_accuracy=mass_accuracy,
         energy_share=energy_share,
         skill=(mass_accuracy - energy_share) / (1.0 - energy_share)
-        if 1.0 - energy_share > LEAST_REST
+        if 1.0 - energy_share >= LEAST_REST_OF_ONE
         else None,
-        pointing=_points_at(positive, truth, own),
+        pointing=_points_at(positive, truth.active, shares, own),
         rank_accuracy=_rank_accuracy(positive, truth, own),
-        stem_relevance=tuple(float(share) for share in on_stems),
-        own_stem=bool(on_stems[own] > 0.0 and on_stems.argmax() == own),
+        stem_relevance=tuple(float(share) for share in on_owners[:-1]),
+        rest_relevance=float(on_owners[-1]),
+        own_stem=_is_largest(on_owners, own),
         time_overlap=float(positive[:, sounding].sum()) / mass if mass > 0.0 else 0.0,
         sounding_share=float(sounding.mean()),
     )
@@ -128,27 +144,34 @@ def pooled_skill(scores: Sequence[MapScores]) -> float:
     float
         NaN where every instrument is alone, or there is none.
     """
-    among_others = [score for score in scores if score.skill is not None]
+    among_others = [score for score in scores if not score.alone]
     gained = sum(score.mass_accuracy - score.energy_share for score in among_others)
     possible = sum(1.0 - score.energy_share for score in among_others)
     return gained / possible if among_others else float("nan")
 
 
-def _stem_relevance(signed: NDArray[np.float64], truth: StemTruth) -> NDArray[np.float64]:
-    """Signed relevance on each stem over the magnitude of all relevance, `(n_stems,)`."""
-    magnitude = float(np.abs(signed).sum())
+def _relevance_on(
+    shares: NDArray[np.float64], signed: NDArray[np.float64], magnitude: float
+) -> NDArray[np.float64]:
+    """Signed relevance on each owner over the magnitude of all relevance, `(n_owners,)`."""
     if magnitude == 0.0:
-        return np.zeros(len(truth.instruments))
-    on_stems: NDArray[np.float64] = np.einsum("jft,ft->j", truth.shares, signed * truth.active) / magnitude
-    return on_stems
+        return np.zeros(len(shares))
+    on_owners: NDArray[np.float64] = np.einsum("jft,ft->j", shares, signed) / magnitude
+    return on_owners
 
 
-def _points_at(positive: NDArray[np.float64], truth: StemTruth, own: int) -> bool:
+def _points_at(
+    positive: NDArray[np.float64], active: NDArray[np.bool_], shares: NDArray[np.float64], own: int
+) -> bool:
     largest = int(positive.argmax())
-    if positive.flat[largest] == 0.0 or not truth.active.flat[largest]:
+    if positive.flat[largest] == 0.0 or not active.flat[largest]:
         return False
-    shares = truth.shares.reshape(len(truth.shares), -1)[:, largest]  # (n_stems,)
-    return bool((shares[own] > np.delete(shares, own)).all() and shares[own] > 0.0)
+    return _is_largest(shares.reshape(len(shares), -1)[:, largest], own)
+
+
+def _is_largest(values: NDArray[np.float64], own: int) -> bool:
+    """Whether one's value is positive and above every other."""
+    return bool(values[own] > 0.0 and (values[own] > np.delete(values, own)).all())
 
 
 def _rank_accuracy(positive: NDArray[np.float64], truth: StemTruth, own: int) -> float | None:

@@ -65,6 +65,15 @@ class StemTruth:
             )
         return self.instruments.index(instrument)
 
+    @property
+    def rest_share(self) -> NDArray[np.float64]:
+        """The share of each cell that belongs to no stem, `(n_mels, n_frames)`, 0 where nothing sounds."""
+        total = self.power.sum(axis=0) + self.rest_power
+        share: NDArray[np.float64] = np.divide(
+            self.rest_power, total, out=np.zeros_like(total), where=total > 0.0
+        )
+        return share
+
     def true_mask(self, instrument: str, *, soft: bool = False) -> NDArray[np.float64]:
         """The map that tells the truth about an instrument, the ceiling of what maps can score.
 

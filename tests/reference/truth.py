@@ -69,8 +69,8 @@ def points_right(relevance: NDArray[np.float64], truth: StemTruth, own: int) -> 
             best, place = float(relevance[f, t]), (f, t)
     if place is None or not truth.active[place]:
         return False
-    shares = [float(share[place]) for share in truth.shares]
-    return shares[own] > 0 and all(shares[own] > shares[j] for j in range(len(shares)) if j != own)
+    owned = [float(power[place]) for power in truth.power] + [float(truth.rest_power[place])]
+    return owned[own] > 0 and all(owned[own] > owned[j] for j in range(len(owned)) if j != own)
 
 
 def rank_accuracy(relevance: NDArray[np.float64], truth: StemTruth, own: int) -> float | None:
@@ -91,6 +91,23 @@ def stem_relevance(relevance: NDArray[np.float64], truth: StemTruth) -> list[flo
         )
         for share in truth.shares
     ]
+
+
+def rest_relevance(relevance: NDArray[np.float64], truth: StemTruth) -> float:
+    """The same of what belongs to no stem."""
+    magnitude = sum(abs(relevance[cell]) for cell in np.ndindex(relevance.shape))
+    found = 0.0
+    for cell in np.ndindex(relevance.shape):
+        total = sum(float(power[cell]) for power in truth.power) + float(truth.rest_power[cell])
+        if truth.active[cell] and total > 0 and magnitude > 0:
+            found += float(relevance[cell] * truth.rest_power[cell] / total / magnitude)
+    return found
+
+
+def lies_on_own_stem(relevance: NDArray[np.float64], truth: StemTruth, own: int) -> bool:
+    """More than on any other stem, and more than on what belongs to none."""
+    found = [*stem_relevance(relevance, truth), rest_relevance(relevance, truth)]
+    return found[own] > 0 and all(found[own] > found[j] for j in range(len(found)) if j != own)
 
 
 def time_overlap(relevance: NDArray[np.float64], truth: StemTruth, own: int) -> float:

@@ -223,7 +223,7 @@ def _moments(pairs: NDArray[np.float64]) -> tuple[float, ...]:
 
 
 def _skill(scored: ScoredMap) -> tuple[float, float] | None:
-    if scored.scores.skill is None:
+    if scored.scores.alone:
         return None
     energy_share = scored.scores.energy_share
     return scored.scores.mass_accuracy - energy_share, 1.0 - energy_share

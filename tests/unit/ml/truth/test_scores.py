@@ -14,7 +14,7 @@ from ml.errors import InvalidRequestError
 from ml.truth.scores import MapScores, pooled_skill, score_map
 from ml.truth.stems import Stem, StemTruth, stem_truth
 from tests.reference import truth as slow
-from tests.unit.ml.truth.sounds import MEL, burst, silent
+from tests.unit.ml.truth.sounds import MEL, burst, noise, recording, silent
 
 SHAPE = (5, 7)
 seeds = st.integers(0, 2**32 - 1)
@@ -43,8 +43,10 @@ def test_scores_are_the_slow_ones(map_seed: int, truth_seed: int, n_stems: int, 
     assert found.rank_accuracy == slow.rank_accuracy(relevance, truth, own)
     on_stems = slow.stem_relevance(relevance, truth)
     assert found.stem_relevance == pytest.approx(on_stems)
-    assert found.own_stem == (on_stems[own] > 0 and all(on_stems[own] >= other for other in on_stems))
+    assert found.rest_relevance == pytest.approx(slow.rest_relevance(relevance, truth))
+    assert found.own_stem == slow.lies_on_own_stem(relevance, truth, own)
     assert found.time_overlap == pytest.approx(slow.time_overlap(relevance, truth, own))
+    assert (found.skill is None) == (found.energy_share > 0.99)
     if found.skill is not None:
         assert found.skill * (1 - found.energy_share) == pytest.approx(
             found.mass_accuracy - found.energy_share
@@ -62,7 +64,7 @@ def test_scores_do_not_depend_on_scale_and_keep_their_bounds(
     assert (scaled.pointing, scaled.rank_accuracy) == (scores.pointing, scores.rank_accuracy)
     for share in (scores.mass_accuracy, scores.energy_share, scores.time_overlap, scores.sounding_share):
         assert 0.0 <= share <= 1.0 + 1e-12
-    assert abs(sum(scores.stem_relevance)) <= 1.0 + 1e-12
+    assert abs(sum(scores.stem_relevance) + scores.rest_relevance) <= 1.0 + 1e-12
     assert scores.skill is None or scores.skill <= 1.0 + 1e-12
 
 
@@ -122,6 +124,30 @@ def test_on_stems_that_do_not_overlap_truth_scores_one_and_loudness_nothing(apar
     assert all(scores.rank_accuracy == 0.0 for scores in by_kind["wrong"])
 
 
+def test_a_map_on_what_belongs_to_no_stem_is_not_true(apart: tuple[Stem, ...]) -> None:
+    """A faint stem below louder sounds that nobody named, its cells shared with them everywhere."""
+    faint = Stem("A", recording(0.02 * apart[1].recording.samples + noise(1e-3)))
+    truth = stem_truth([faint], MEL, recording(apart[1].recording.samples))
+    relevance = truth.rest_share * truth.active
+    scores = score_map(relevance, truth, "A")
+    assert scores.stem_relevance[0] > 0.0  # there is something of it in every cell
+    assert scores.rest_relevance == pytest.approx(1.0 - scores.stem_relevance[0])
+    assert scores.rest_relevance > 0.9
+    assert not scores.pointing
+    assert not scores.own_stem
+    own = score_map(truth.true_mask("A"), truth, "A")  # where the rest is silent
+    assert own.pointing
+    assert own.own_stem
+
+
+def test_shares_of_the_rest_and_of_stems_add_up(apart: tuple[Stem, ...]) -> None:
+    with_rest = stem_truth(apart[:1], MEL, apart[1].recording)
+    np.testing.assert_allclose((with_rest.shares.sum(axis=0) + with_rest.rest_share)[with_rest.active], 1.0)
+    assert not stem_truth(apart, MEL).rest_share.any()
+    assert score_map(with_rest.true_mask("A"), with_rest, "A").rest_relevance < 0.01
+    assert score_map(with_rest.rest_share, with_rest, "A").rest_relevance > 0.9
+
+
 def test_a_map_without_positive_relevance_says_nothing(apart: tuple[Stem, ...]) -> None:
     truth = stem_truth(apart, MEL)
     for relevance in (np.zeros(truth.active.shape), -truth.true_mask("A")):
@@ -144,6 +170,18 @@ def test_an_instrument_that_is_alone_has_no_skill_and_does_not_count(apart: tupl
     truth = stem_truth(apart, MEL)
     among_others = score_map(truth.true_mask("B"), truth, "B")
     assert pooled_skill([scores, among_others]) == pooled_skill([among_others])
+
+
+@pytest.mark.parametrize(("rest", "stated"), [(0.5e-2, False), (1.5e-2, True)])
+def test_a_single_skill_is_stated_where_more_than_one_per_cent_is_not_the_instruments(
+    rest: float, stated: bool
+) -> None:
+    power = np.array([[[1.0 - rest, 0.0]], [[0.0, rest]]])
+    truth = slow.truth_of(power, np.zeros((1, 2)), np.ones((1, 2), dtype=bool))
+    scores = score_map(np.array([[1.0, 1.0]]), truth, "A")
+    assert (scores.skill is not None) == stated  # it would be -99
+    assert not scores.alone
+    assert pooled_skill([scores]) == pytest.approx((0.5 - (1.0 - rest)) / rest)
 
 
 def test_a_silent_instrument_can_be_asked_for() -> None:

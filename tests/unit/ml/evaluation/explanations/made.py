@@ -25,6 +25,7 @@ def scored_map(instrument: str, n_stems: int, rng: np.random.Generator, *, alone
             pointing=bool(rng.random() < 0.8),
             rank_accuracy=None if rng.random() < 0.2 else float(rng.random()),
             stem_relevance=tuple(rng.normal(size=n_stems).tolist()),
+            rest_relevance=0.0,
             own_stem=bool(rng.random() < 0.6),
             time_overlap=float(rng.random()),
             sounding_share=float(rng.random()),

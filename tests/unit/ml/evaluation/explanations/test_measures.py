@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,15 @@ def test_figures_are_those_of_a_slow_reference(clips: list[ScoredClip]) -> None:
         assert interval.value == pytest.approx(value), name
         assert interval.low < interval.value < interval.high, name
     assert len(expected) == len(vars(figures)) - 2
+
+
+def test_a_map_whose_own_skill_is_left_open_counts_in_the_pooled_one(clips: list[ScoredClip]) -> None:
+    first = next(clip for clip in clips if len(clip.maps) > 1)
+    nearly_all = replace(first.maps[0].scores, mass_accuracy=0.2, energy_share=0.995, skill=None)
+    changed = replace(first, maps=(replace(first.maps[0], scores=nearly_all), *first.maps[1:]))
+    expected = pooled_skill([scored.scores for scored in changed.maps])
+    assert figures_of([changed], 3).skill.value == pytest.approx(expected)
+    assert expected < pooled_skill([scored.scores for scored in changed.maps[1:]])
 
 
 @pytest.mark.parametrize("seed", range(5))
