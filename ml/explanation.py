@@ -34,7 +34,7 @@ from ml.explained import (
 from ml.model import Model
 from ml.notes import NoteClaims, PlayedNote, notes_within
 from ml.proof import ground_of, truths_of
-from ml.quality import Conservation, likeness, quality_of
+from ml.quality import Conservation, likeness, quality_of, random_draws
 from ml.recording import Recording
 from ml.truth.faithfulness import deletions
 from ml.truth.stems import Stem
@@ -176,7 +176,9 @@ def _explained(
     ground = ground_of(model, part, stems)
     truths = (None,) * len(maps) if ground is None else truths_of(ground, names, targets, merged)
     window_maps = np.stack([each.evidence.maps for each in maps])  # (n_labels, n_windows, n_mels, n_frames)
-    deleted = deletions(model, sounding.inputs, [target.label for target in targets], window_maps)
+    labels = [target.label for target in targets]
+    n_random = random_draws(len(sounding.inputs))
+    deleted = deletions(model, sounding.inputs, labels, window_maps, n_random=n_random)
     claims = None if notes is None else NoteClaims.of(notes, spectrogram.frequencies_hz, spectrogram.times_s)
     explained = []
     for place, each in enumerate(maps):

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from ml.audible import HEARD_FROM, LOST_SHARE, AudibleEvidence
 from ml.classification import InstrumentScore
-from ml.proof import InstrumentTruth
+from ml.proof import MOST_MIX_WINDOWS, InstrumentTruth
 from ml.relevance.evidence import Evidence
-from ml.truth.faithfulness import FRACTION, LEAST_DROP, DeletionScores
+from ml.truth.faithfulness import FRACTION, LEAST_DROP, N_RANDOM, DeletionScores
+from ml.truth.shapley import MAX_PLAYERS
 from ml.truth.stability import ALIKE, label_similarities
 
 SMALLEST_LOGIT = 1e-6  # a part of less says nothing
 LARGEST_GAP = 1.0  # of the logit: as much was absorbed, or made, on the way as there was to explain
-LEAST_DELETION_GAIN = 1.5  # one clip's random deletions scatter by about a third
+LEAST_DELETION_GAIN = 1.5  # the random drop is known to about a quarter, from this many draws:
+RANDOM_DELETIONS = 16  # in all windows together
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,11 @@ def likeness(relevance: NDArray[np.float32], others: Sequence[FoundMap]) -> Like
     return Likeness(others[int(alike.argmax())].instrument, float(alike.max()))
 
 
+def random_draws(n_windows: int) -> int:
+    """Random deletions of each window: together at least `RANDOM_DELETIONS`."""
+    return max(N_RANDOM, -(-RANDOM_DELETIONS // max(n_windows, 1)))
+
+
 def quality_of(
     score: InstrumentScore,
     audible: AudibleEvidence,
@@ -149,8 +156,8 @@ def quality_of(
     -------
     Quality
         Codes of warnings: not-found, conservation-gap, maps-alike, kept-loses-label, removed-keeps-label,
-        low-deletion-gain. What was not found has little evidence to keep, remove or delete, so the last three
-        are about instruments that were.
+        low-deletion-gain, shapley-left-out. What was not found has little evidence to keep, remove or delete,
+        so the three about that are about instruments that were.
     """
     warnings = [
         *_of_presence(score),
@@ -158,6 +165,7 @@ def quality_of(
         *_of_likeness(most_alike),
         *(_of_hearing(score.instrument, audible) if score.present else ()),
         *(_of_deletion(deletion) if score.present else ()),
+        *(_of_shapley(truth) if truth is not None else ()),
     ]
     return Quality(conservation, deletion, most_alike, truth, tuple(warnings))
 
@@ -210,4 +218,13 @@ def _of_deletion(deletion: DeletionScores) -> Iterator[QualityWarning]:
             "low-deletion-gain",
             f"Without the {FRACTION:.0%} of the sound that the map holds most relevant the logit falls by "
             f"{deletion.drop:.2f}, without as much at random by {deletion.random_drop:.2f}.",
+        )
+
+
+def _of_shapley(truth: InstrumentTruth) -> Iterator[QualityWarning]:
+    if any(effect.shapley is None for effect in truth.stems):
+        yield QualityWarning(
+            "shapley-left-out",
+            f"What each of the {len(truth.stems)} stems does to the logit was not measured: that takes at "
+            f"most {MAX_PLAYERS} stems, and {MOST_MIX_WINDOWS} windows of all their mixes together.",
         )

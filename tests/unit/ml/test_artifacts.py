@@ -82,6 +82,9 @@ def test_the_result_has_the_contracts_shape(explanation: Explanation) -> None:
     assert quality["deletion"].keys() == {"drop", "random_drop", "gain"}
     assert quality["most_alike"].keys() == {"instrument", "similarity"}
     assert quality["truth"] is None
+    audible = explanation.instruments[0].audible
+    assert quality["evidence_maps"] == audible.n_maps >= 1
+    assert quality["kept_energy_share"] == audible.kept_energy_share > 0.0
     map_total = explanation.instruments[0].relevance_map.sum(dtype=np.float64)
     assert sum(first["timeline"]["evidence"]) == pytest.approx(map_total, rel=1e-6)
     (start_s, step_s), n_frames = (

@@ -8,24 +8,26 @@ import numpy as np
 import pytest
 
 from ml.audible import AudibleEvidence
-from ml.classification import InstrumentScore
+from ml.classification import InstrumentScore, listen
 from ml.explained import STEP_FRAMES, EvidenceTimeline, Explanation
 from ml.model import Model
-from ml.proof import MOST_MIX_WINDOWS, ground_of, truths_of
+from ml.proof import MOST_MIX_WINDOWS, InstrumentTruth, ground_of, truths_of
 from ml.quality import (
     LARGEST_GAP,
     LEAST_DELETION_GAIN,
+    RANDOM_DELETIONS,
     Conservation,
     FoundMap,
     Likeness,
     Quality,
     likeness,
     quality_of,
+    random_draws,
 )
 from ml.recording import Recording
 from ml.relevance.evidence import Evidence
 from ml.relevance.target import Target
-from ml.truth.faithfulness import DeletionScores
+from ml.truth.faithfulness import N_RANDOM, DeletionScores, deletions
 from ml.truth.stability import ALIKE
 from ml.truth.stems import Stem
 
@@ -42,10 +44,12 @@ def judged(
     audible: AudibleEvidence = HEARD,
     conservation: Conservation = CONSERVED,
     deletion: DeletionScores = DELETED,
+    *,
     most_alike: Likeness | None = None,
+    truth: InstrumentTruth | None = None,
 ) -> Quality:
     return quality_of(
-        score, audible, conservation=conservation, deletion=deletion, most_alike=most_alike, truth=None
+        score, audible, conservation=conservation, deletion=deletion, most_alike=most_alike, truth=truth
     )
 
 
@@ -77,6 +81,26 @@ def test_each_fault_raises_its_own_warning(code: str, quality: Quality) -> None:
 
 def test_a_large_drop_beside_a_random_rise_is_no_fault() -> None:
     assert codes(judged(deletion=DeletionScores(2.0, -0.5, 0.0))) == []
+
+
+@pytest.mark.parametrize("n_windows", [1, 2, 3, 5, 24])
+def test_a_short_clip_is_deleted_from_as_often_as_a_long_one(n_windows: int) -> None:
+    """A single window's random drop would else be known to no better than a half."""
+    assert n_windows * random_draws(n_windows) >= RANDOM_DELETIONS
+    assert random_draws(n_windows) >= N_RANDOM
+    assert random_draws(0) >= N_RANDOM
+
+
+def test_an_answer_draws_as_often_as_it_says(
+    shipped: Model, example: Recording, explanation: Explanation
+) -> None:
+    inputs = listen(shipped, example).inputs
+    maps = np.stack([each.relevance_map for each in explanation.instruments])[:, None]
+    assert maps.shape[2:] == inputs.shape[1:]  # one window: what was merged is what was made
+    labels = [shipped.card.labels.index(each.instrument) for each in explanation.instruments]
+    expected = deletions(shipped, inputs, labels, maps, n_random=RANDOM_DELETIONS)
+    for each, scores in zip(explanation.instruments, expected, strict=True):
+        assert each.quality.deletion.random_drop == pytest.approx(scores.random_drop, rel=1e-4)
 
 
 def test_what_was_not_found_is_not_blamed_for_having_nothing_to_keep() -> None:
@@ -199,3 +223,16 @@ def test_too_many_mixes_are_not_heard(shipped: Model) -> None:
         assert truth is not None
         assert truth.shapley_correlation is None
         assert all(effect.shapley is None for effect in truth.stems)
+        (warning,) = judged(truth=truth).warnings
+        assert warning.code == "shapley-left-out"
+        assert "7 stems" in warning.detail
+
+
+def test_stems_that_were_measured_are_not_said_to_be_left_out(shipped: Model) -> None:
+    stems = tones(440.0, 1_320.0)
+    ground = ground_of(shipped, mixed(stems), stems)
+    assert ground is not None
+    relevance = np.ones(ground.truth.active.shape, dtype=np.float32)
+    target = Target(shipped.card.labels.index("Violin"))
+    (truth,) = truths_of(ground, ["Violin"], [target], [relevance])
+    assert codes(judged(truth=truth)) == []
