@@ -99,5 +99,5 @@ MANY_REFERENCES = problem(
     "queue-full",
     "The queue is full",
     503,
-    "8 references wait to be rendered already; try again later.",
+    "4 references wait to be rendered already; try again later.",
 )

@@ -67,7 +67,7 @@ class DeletionDocument(Open):
 
 
 class SimilarMap(Open):
-    """Another instrument's map, and how like this one it is."""
+    """The map of another instrument found, and how like this one it is."""
 
     instrument: str
     similarity: float = Field(ge=-1, le=1, description="1 for the same map.")
@@ -144,9 +144,7 @@ class QualityDocument(Open):
         description="Energy of what is kept, before its loudness is matched, in that of the recording: the "
         "less of it is needed, the more the mask says."
     )
-    most_alike: SimilarMap | None = Field(
-        description="null where no other instrument was found or explained."
-    )
+    most_alike: SimilarMap | None = Field(description="null where no other instrument was found.")
     warnings: list[WarningDocument]
     truth: TruthDocument | None = Field(
         description="null unless the stems are known: those of a check, or of a MIDI file."

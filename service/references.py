@@ -24,7 +24,7 @@ async def rendered(services: Services, wanted: Reference) -> Rendered | Problem:
 
     Raises
     ------
-    StillRenderingError, QueueFullError, NoWorkerError
+    StillRenderingError, ReferencesWaitError, NoWorkerError
         When no worker has rendered it in time, too many others wait to be, or no worker is there.
     """
     references = References(services.redis)

@@ -39,6 +39,10 @@ class QueueFullError(TimbrescopeError):
     code: ClassVar[str] = "queue-full"
 
 
+class ReferencesWaitError(QueueFullError):
+    """As many references of concepts wait to be rendered as may wait."""
+
+
 class PlaceTakenError(ConflictError):
     """A job that has not ended writes to the same place; `extra` holds its id as `job`."""
 

@@ -93,6 +93,7 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
 # Seconds after which a client may try again, for the answers that say "not now".
 RETRY_AFTER_S: dict[type[TimbrescopeError], int] = {
     errors.QueueFullError: 10,
+    errors.ReferencesWaitError: 2,
     errors.NoWorkerError: 5,
     errors.StillRenderingError: 2,
     errors.StoreUnavailableError: 5,

@@ -15,12 +15,12 @@ from pydantic import TypeAdapter
 from redis import Redis
 
 from worker import keys
-from worker.errors import QueueFullError
+from worker.errors import ReferencesWaitError
 from worker.problems import Problem
 from worker.questions import ModelRef
 
 ASKED_S = 20.0
-MOST_ASKED = 8  # all that one concept has, some 0.2 s each
+MOST_ASKED = 4  # some 0.2 s each, on a busy machine more than a second
 KEPT_S = 3_600.0
 FAILED_S = 30.0  # a problem may pass
 MOST_KEPT = 200
@@ -29,7 +29,7 @@ _NOW = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] 
 
 _ASK = f"""{_NOW}
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) or redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[2]) then return -1 end
 redis.call('ZADD', KEYS[1], now + ARGV[3], ARGV[1])
 return 1
@@ -83,18 +83,21 @@ class References:
         return Rendered(found[b"wav"], found[b"png"]) if found else None
 
     def ask(self, reference: Reference) -> bool:
-        """Whether a message has to be sent: nobody has asked for it lately.
+        """Whether a message has to be sent: it is not there, and nobody has asked for it lately.
 
         Raises
         ------
-        QueueFullError
+        ReferencesWaitError
             When as many others are asked for as may be.
         """
         asked = self._ask(
-            keys=[keys.REFERENCES_ASKED], args=[reference.name, MOST_ASKED, round(ASKED_S * 1000)]
+            keys=[keys.REFERENCES_ASKED, keys.reference(reference.name)],
+            args=[reference.name, MOST_ASKED, round(ASKED_S * 1000)],
         )
         if asked == -1:
-            raise QueueFullError(f"{MOST_ASKED} references wait to be rendered already; try again later.")
+            raise ReferencesWaitError(
+                f"{MOST_ASKED} references wait to be rendered already; try again later."
+            )
         return bool(asked)
 
     def is_asked(self, reference: Reference) -> bool:

@@ -2,6 +2,7 @@
 
 import io
 import time
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 
 import httpx
 import numpy as np
@@ -10,8 +11,11 @@ from PIL import Image
 
 from tests.integration import sounds
 from tests.integration.test_analysis import analyse
+from worker.references import MOST_ASKED
 
 CONCEPTS = "/models/default/concepts"
+N_LOOKING = 120
+MOST_HEARD = 4 * MOST_ASKED  # those who came while there was room again
 
 
 def test_what_a_channel_listens_to_can_be_heard_and_seen(client: httpx.Client) -> None:
@@ -32,6 +36,28 @@ def test_what_a_channel_listens_to_can_be_heard_and_seen(client: httpx.Client) -
     again = client.get(first["png"], headers={"If-None-Match": picture.headers["etag"]})
     assert again.status_code == 304
     assert client.get(second["wav"]).content != client.get(first["wav"]).content
+
+
+def test_many_who_look_through_the_concepts_keep_no_recording_waiting(client: httpx.Client) -> None:
+    concepts = client.get(CONCEPTS).json()["layers"][0]["concepts"]
+    paths = [
+        f"{concept['links']['self']}/references/{place}.wav"
+        for concept in concepts[2:]
+        for place in range(concept["n_references"])
+    ][:N_LOOKING]
+    assert len(paths) == N_LOOKING
+    with ThreadPoolExecutor(N_LOOKING) as people:
+        looking = [people.submit(client.get, path, timeout=60.0) for path in paths]
+        wait(looking, return_when=FIRST_COMPLETED)
+        analyse(client, "/classify", sounds.audio_file(sounds.tone(2.0)))
+    answers = [each.result() for each in looking]
+    heard = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code != 200]
+    assert MOST_ASKED <= len(heard) <= MOST_HEARD
+    assert {(answer.status_code, answer.json()["type"]) for answer in refused} == {
+        (503, "/problems/queue-full")
+    }
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
 
 
 def test_a_model_without_an_atlas(client: httpx.Client) -> None:

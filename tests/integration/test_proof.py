@@ -74,6 +74,9 @@ def test_a_check_says_how_true_the_maps_are(client: httpx.Client, checked: dict[
         (other,) = (of for name, of in truth["stems"].items() if name != each["instrument"])
         assert own["relevance"] > other["relevance"]
         assert own["shapley"] > other["shapley"]
+        assert abs(truth["rest"]["relevance"]) < 1e-3  # nothing else sounds
+        assert each["quality"]["evidence_maps"] >= 1
+        assert 0.0 < each["quality"]["kept_energy_share"] <= 1.0
         mask = numbers(client, truth["mask"]["npz"])
         assert mask["share"].shape == numbers(client, each["map"]["npz"])["relevance"].shape
         assert 0.0 <= mask["share"].min() < mask["share"].max() <= 1.0

@@ -7,7 +7,7 @@ import pytest
 from redis import Redis
 
 from worker import keys, references, rendering, tasks
-from worker.errors import ModelGoneError, QueueFullError
+from worker.errors import ModelGoneError, ReferencesWaitError
 from worker.problems import problem_of
 from worker.questions import ModelRef
 from worker.references import Reference, References, Rendered, from_message, to_message
@@ -36,7 +36,7 @@ def test_one_of_all_who_want_it_asks(kept: References) -> None:
 def test_only_a_few_are_asked_for_at_a_time(kept: References) -> None:
     for place in range(references.MOST_ASKED):
         assert kept.ask(reference(place))
-    with pytest.raises(QueueFullError, match=f"{references.MOST_ASKED} references"):
+    with pytest.raises(ReferencesWaitError, match=f"{references.MOST_ASKED} references"):
         kept.ask(reference(99))
     assert kept.ask(reference(0)) is False  # who wants one of them waits with the others
     kept.fill(reference(0), Rendered(b"sound", b"picture"))
@@ -78,7 +78,9 @@ def test_it_is_found_once_it_is_rendered(redis: Redis, kept: References) -> None
     assert kept.find(reference()) == Rendered(b"sound", b"picture")
     assert kept.find(reference(1)) is None
     assert 0 < redis.pttl(keys.reference(reference().name)) <= 3_600_000
-    assert kept.ask(reference())  # as it will be once this has expired
+    assert not kept.ask(reference())  # who looked just before it was there
+    redis.delete(keys.reference(reference().name))  # as it will be once this has expired
+    assert kept.ask(reference())
 
 
 def test_a_problem_is_told_and_soon_forgotten(redis: Redis, kept: References) -> None:
