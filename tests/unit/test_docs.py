@@ -263,7 +263,12 @@ def test_paths_that_are_named_exist() -> None:
 
 
 def test_pictures_are_made_by_the_product() -> None:
-    shown = set(re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", readme()))
+    shown = {
+        (page.parent / target).resolve().relative_to(ROOT).as_posix()
+        for page in PAGES
+        for target in re.findall(r"!\[[^]]+\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    shown = {path for path in shown if path.startswith("docs/")}
     others = {path for path in (ROOT / "docs").iterdir() if path not in PAGES}
     assert shown == {path.relative_to(ROOT).as_posix() for path in others}
     for picture in shown:
