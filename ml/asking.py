@@ -16,6 +16,7 @@ from ml.truth.stems import Stem
 
 LONGEST_WHOLE_S = 60.0
 MAX_CONCEPTS = 64
+MOST_MAPS = 4_000  # windows' maps of one explanation: about 2 GB where they are all together
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,33 @@ def check_instruments(model: Model, instruments: Sequence[str], contrast: str | 
         )
     if contrast in instruments:
         raise InvalidRequestError(f"{contrast!r} cannot be held against itself: it is also to be explained.")
+
+
+def check_size(n_instruments: int, n_concepts: int, n_windows: int) -> None:
+    """Refuse an explanation whose maps would not fit into memory.
+
+    Parameters
+    ----------
+    n_instruments : int
+        To explain.
+    n_concepts : int
+        Of each; the whole and the remainder come on top.
+    n_windows : int
+        With sound.
+
+    Raises
+    ------
+    InvalidRequestError
+        Its `extra` holds `n_maps` and `most_maps`.
+    """
+    n_maps = n_instruments * (n_concepts + 2) * n_windows
+    if n_maps > MOST_MAPS:
+        raise InvalidRequestError(
+            f"{n_instruments} instruments with {n_concepts} concepts each, in {n_windows} windows, take "
+            f"{n_maps} maps; the limit is {MOST_MAPS}. Ask for fewer concepts, fewer instruments or a "
+            "shorter part.",
+            extra={"n_maps": n_maps, "most_maps": MOST_MAPS},
+        )
 
 
 def parts_of_stems(

@@ -19,6 +19,7 @@ from ml.asking import (
     Asked,
     asked_part,
     check_instruments,
+    check_size,
     parts_of_stems,
 )
 from ml.attribution import Attribution, attribute, concepts_of, maps_in_all
@@ -117,7 +118,8 @@ def explain(
         When the recording is longer than 60 s and the part is not named.
     InvalidRequestError
         When a parameter is out of range, an instrument is to be held against itself, stems do not fit the
-        recording, or there is a score and none of its notes sounds in the part.
+        recording, there is a score and none of its notes sounds in the part, or all maps together would be
+        too many (`ml.asking.MOST_MAPS`).
     """
     check_threshold(threshold)
     check_instruments(model, instruments or (), contrast)
@@ -133,6 +135,7 @@ def explain(
     found = [name for name in classification.found if name != contrast]
     chosen = instruments or found
     scores = [score for score in classification.instruments if score.instrument in chosen]
+    check_size(len(scores), n_concepts, int((~heard.silent).sum()))
     n_beside = len(set(found) - set(chosen))
     maps_made = _Counter(on_progress, "attributing", maps_in_all(heard, len(scores), n_beside, n_concepts))
     attribution = attribute(model, part, heard, scores, asked, found=found, on_map=maps_made.add)

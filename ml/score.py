@@ -79,7 +79,8 @@ def midi_stems(
     until_s : float, optional
         How far stems are needed; silent from there on.
     on_progress : callable, optional
-        Called with ("rendering stems", done, stems in all); may raise to stop.
+        Called with ("rendering stems", done, stems in all), at least once per second of each stem's sound;
+        may raise to stop.
 
     Returns
     -------
@@ -106,10 +107,13 @@ def midi_stems(
         n_needed = min(n_needed, max(1, round(until_s * SAMPLE_RATE_HZ)))
     stems = []
     for done, name in enumerate(names):
-        if on_progress is not None:
-            on_progress("rendering stems", done, len(names))
+
+        def on_block(_done_samples: int, _n_samples: int, n_stems: int = done) -> None:
+            if on_progress is not None:
+                on_progress("rendering stems", n_stems, len(names))
+
         samples = np.zeros_like(recording.samples)  # takes no memory where nothing is written to it
-        rendered = render_events(_events_of(name, events), bank_path, n_needed)
+        rendered = render_events(_events_of(name, events), bank_path, n_needed, on_block=on_block)
         samples[:n_needed] = rendered * np.float32(recording.gain)
         stems.append(Stem(name, Recording(samples, SAMPLE_RATE_HZ, recording.start_s, recording.gain)))
     return tuple(stems)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ml.asking import MOST_MAPS, check_size
 from ml.classification import classify, listen
 from ml.errors import (
     InvalidRequestError,
@@ -253,6 +254,27 @@ def test_unknown_names_and_numbers_are_refused(shipped: Model, example: Recordin
     for wrong in (-1, 65):
         with pytest.raises(InvalidRequestError, match=r"outside 0\.\.64"):
             explain(shipped, example, n_concepts=wrong)
+
+
+def test_more_maps_than_memory_holds_are_refused(shipped: Model, example: Recording) -> None:
+    """Of 20 s, all instruments with 64 concepts each: refused once heard, before anything is mapped."""
+    longer = Recording(np.tile(example.samples, 4), example.sample_rate_hz)
+    labels = shipped.card.labels
+    n_maps = len(labels) * 66 * 7
+    assert n_maps > MOST_MAPS
+    stages: list[str] = []
+    with pytest.raises(InvalidRequestError, match="Ask for fewer concepts") as caught:
+        explain(
+            shipped, longer, instruments=labels, n_concepts=64, on_progress=lambda *r: stages.append(r[0])
+        )
+    assert caught.value.extra == {"n_maps": n_maps, "most_maps": MOST_MAPS}
+    assert str(n_maps) in str(caught.value)
+    assert set(stages) == {"classifying"}
+
+
+@pytest.mark.parametrize(("n_instruments", "n_concepts"), [(28, 4), (12, 5), (2, 64)])
+def test_a_minute_of_what_is_usual_is_not_too_much(n_instruments: int, n_concepts: int) -> None:
+    check_size(n_instruments, n_concepts, n_windows=23)
 
 
 def test_progress_counts_maps(shipped: Model, example: Recording) -> None:
