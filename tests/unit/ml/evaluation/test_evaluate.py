@@ -79,7 +79,8 @@ def test_a_report_is_the_same_to_the_byte_for_any_number_of_processes(tmp_path: 
 def test_every_suite_has_its_section(report: EvaluationReport) -> None:
     fields = report.to_dict()
     assert list(fields["suites"]) == [  # type: ignore[call-overload]
-        *("protocol", "recipes", "banks", "similar", "notes", "phrases", "recordings", "networks"),
+        *("protocol", "recipes", "banks", "similar", "notes", "phrases", "recordings"),
+        *("counterfactuals", "networks"),
     ]
     assert report.skipped == {}
     text = report.to_markdown()
@@ -91,6 +92,7 @@ def test_every_suite_has_its_section(report: EvaluationReport) -> None:
         "## Melodies of real notes",
         "## Solo phrases",
         "## Recordings of pieces",
+        "## Vibrato, attack or harmonic profile?",
         "## Networks compared",
         "## What was tried",
         "## Versions",
@@ -140,7 +142,7 @@ def test_words_and_files_belong_together(report: EvaluationReport, tmp_path: Pat
 
 def test_what_all_leaves_out_is_told_and_what_is_asked_for_is_not_left_out(tmp_path: Path) -> None:
     report = evaluate(EvaluationSettings(model=DEFAULT, suites=("all",), n_clips=2, seed=5, sounds=tmp_path))
-    assert [section.name for section in report.sections] == ["protocol", "similar"]
+    assert [section.name for section in report.sections] == ["protocol", "similar", "counterfactuals"]
     assert set(report.skipped) == {"banks", "notes", "phrases", "recordings"}
     assert "Left out: notes." in report.to_markdown()
     with pytest.raises(MissingSoundsError, match="--sounds"):
