@@ -1,13 +1,13 @@
 # Everything a person needs to run, test and change Timbrescope. `make help` lists the targets.
 # Each target sets up what it needs first; once that is done, none of them needs the network (except a missing set-up).
 .DEFAULT_GOAL := help
-.PHONY: help install run test check lint bench openapi fmt clean
+.PHONY: help install run test test-reliability check lint bench openapi fmt clean
 
 BIN := .venv/bin
 SCRATCH := build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
 
 install: ## set up this machine: system packages and .venv (PYTHON=... chooses the interpreter)
 	@sh scripts/setup.sh
@@ -17,6 +17,9 @@ run: install ## start the whole service on http://127.0.0.1:8000; Ctrl-C stops i
 
 test: lint ## every check and every test
 	$(BIN)/pytest
+
+test-reliability: install ## the reliability tests in full (ROW=... chooses a row of the table)
+	$(BIN)/python -m tests.reliability $(ROW)
 
 check: lint ## the fast part: format, lint, types, import contracts, unit tests
 	$(BIN)/pytest -m "not slow" tests/unit

@@ -32,6 +32,17 @@ for _name in [name for name in os.environ if name.startswith("TIMBRESCOPE_")]:
         del os.environ[_name]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The size of the reliability tests; pytest reads options before it looks into folders below this one."""
+    group = parser.getgroup("reliability")
+    group.addoption(
+        "--full", action="store_true", help="run the reliability tests in full, and keep their figures"
+    )
+    group.addoption(
+        "--seed", type=int, default=1, help="the seed of what the reliability tests draw (default: 1)"
+    )
+
+
 @pytest.fixture(scope="session")
 def redis_server() -> Iterator[str]:
     """The URL of a real redis-server on a unix socket, for this test session alone."""

@@ -74,7 +74,9 @@ def test_scripts_can_be_parsed(script: str) -> None:
     run("bash" if script == ".ci/run" else "sh", "-n", script)
 
 
-@pytest.mark.parametrize("target", ["install", "run", "test", "check", "bench", "openapi", "fmt", "clean"])
+@pytest.mark.parametrize(
+    "target", ["install", "run", "test", "test-reliability", "check", "bench", "openapi", "fmt", "clean"]
+)
 def test_make_knows_its_targets(target: str) -> None:
     run("make", "--dry-run", target)
     assert f"make {target} " in run("make", "help")
