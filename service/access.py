@@ -7,7 +7,6 @@ not see is answered as if it were not there.
 
 import hmac
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
@@ -17,7 +16,7 @@ from fastapi.security import HTTPBearer
 
 from service.services import Provided, Services
 from worker.errors import AdminDisabledError, UnauthorizedError, UnknownJobError
-from worker.jobs import ADMIN_KINDS, Job, JobKind
+from worker.jobs import ANYONE, OPERATORS, Job
 
 _BEARER = re.compile(r"bearer +(\S.*)", re.IGNORECASE)
 
@@ -39,13 +38,13 @@ class Caller:
     scopes: frozenset[Scope]
 
     @property
-    def hidden_kinds(self) -> Collection[JobKind]:
-        """The kinds of jobs that are not there for this caller."""
-        return () if Scope.ADMIN in self.scopes else ADMIN_KINDS
+    def audiences(self) -> frozenset[str]:
+        """Whose jobs are there for this caller."""
+        return frozenset({ANYONE, OPERATORS} if Scope.ADMIN in self.scopes else {ANYONE})
 
     def require_sight(self, job: Job) -> None:
         """Raises `UnknownJobError`, as for a job that is not there, when the caller may not see it."""
-        if job.kind in self.hidden_kinds:
+        if job.audience not in self.audiences:
             raise UnknownJobError(f"There is no job {job.id!r}.")
 
 

@@ -23,8 +23,10 @@ if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[1]) then return 0 end
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[8], ARGV[7], ARGV[2]) end
 redis.call('ZADD', KEYS[1], 0, ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[2])
+redis.call('ZADD', KEYS[9], 0, ARGV[2])
+redis.call('HSET', KEYS[10], ARGV[2], ARGV[10])
 redis.call('SET', KEYS[3], ARGV[3], 'PX', ARGV[5])
-for i = 10, #ARGV do redis.call('RPUSH', KEYS[4], ARGV[i]) end
+for i = 11, #ARGV do redis.call('RPUSH', KEYS[4], ARGV[i]) end
 redis.call('PEXPIRE', KEYS[4], ARGV[5])
 redis.call('XADD', KEYS[5], '*', 'event', ARGV[4])
 redis.call('PEXPIRE', KEYS[5], ARGV[5])
@@ -54,6 +56,8 @@ class Admission:
                 keys.EXPIRIES,
                 keys.LEASES,
                 keys.PLACES,
+                keys.jobs_of(job.audience),
+                keys.AUDIENCES,
             ],
             args=[
                 max_queued,
@@ -65,6 +69,7 @@ class Admission:
                 job.order.place if job.order is not None else "",
                 keys.record(""),
                 round(LEASE_S * 1000),
+                job.audience,
                 *uploads,
             ],
         )

@@ -21,7 +21,7 @@ from worker.problems import Problem
 from worker.progress import Progress
 from worker.questions import PLAIN, JobInput, ModelRef, Parameters, StemInput
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 
 
 class JobKind(StrEnum):
@@ -78,8 +78,17 @@ QUEUE_OF: Mapping[JobKind, QueueName] = {
 # The kinds of jobs that only an operator may start, see and stop.
 ADMIN_KINDS = frozenset({JobKind.DATASET, JobKind.TRAINING})
 
+# Who may see a job: whoever has an admin key, whoever asks, or (`audience_of`) only the key that made it.
+OPERATORS = "operators"
+ANYONE = "anyone"
+
 
 QUEUED = Progress("queued", 0, 0)
+
+
+def audience_of(owner: str) -> str:
+    """Who may see what this API key has asked for; anyone, where it was asked for without a key."""
+    return f"key:{owner}" if owner else ANYONE
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,10 @@ class Job:
     """One request's record, from its acceptance to its expiry.
 
     `input` is there for jobs about a recording, `stems` for those about a mix of several, `model` for either;
-    `order` for those that make something.
+    `order` for those that make something. `owner` is the id of the API key that asked, empty without one;
+    `request_id` and `trace` (a W3C traceparent) name the request that did. `callback` is the URL that wants
+    to hear of the end. `fingerprint` is the same for the same question about the same sound; a job that is
+    `cached` was answered with an earlier one's result.
     """
 
     id: str
@@ -108,6 +120,12 @@ class Job:
     stopping: bool = False
     result: dict[str, object] | None = None
     error: Problem | None = None
+    owner: str = ""
+    request_id: str = ""
+    trace: str = ""
+    callback: str | None = None
+    fingerprint: str = ""
+    cached: bool = False
     record_version: int = RECORD_VERSION
 
     @property
@@ -116,9 +134,9 @@ class Job:
         return QUEUE_OF[self.kind]
 
     @property
-    def is_admins(self) -> bool:
-        """Whether only an operator may see the job."""
-        return self.kind in ADMIN_KINDS
+    def audience(self) -> str:
+        """Who may see the job."""
+        return OPERATORS if self.kind in ADMIN_KINDS else audience_of(self.owner)
 
     @property
     def can_stop_early(self) -> bool:

@@ -5,6 +5,8 @@ CELERY_PREFIX = f"{PREFIX}celery:"
 
 # Sorted set of all jobs that are kept, score 0, so that it is in the order of the ids, which is that of time.
 JOBS = f"{PREFIX}jobs"
+# Hash of who may see each job, by the job's id (`worker.jobs.Job.audience`).
+AUDIENCES = f"{PREFIX}audiences"
 # Sorted set of the jobs that will expire, by the time at which they do.
 EXPIRIES = f"{PREFIX}expiries"
 # Hash of how many jobs ended how, by "kind:status".
@@ -26,6 +28,11 @@ REAPER = f"{PREFIX}reaper"
 REFERENCES = f"{PREFIX}references"
 # Sorted set of the references that a worker was asked to render, by the time until which it may take.
 REFERENCES_ASKED = f"{PREFIX}references-asked"
+
+
+def jobs_of(audience: str) -> str:
+    """Sorted set of the kept jobs that this audience may see, score 0, so in the order of their ids."""
+    return f"{PREFIX}jobs-of:{audience}"
 
 
 def record(job_id: str) -> str:

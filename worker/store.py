@@ -26,8 +26,9 @@ from worker.errors import (
     UnknownJobError,
     WorkerLostError,
 )
+from worker.filters import ALL, JobFilter
 from worker.ids import is_job_id
-from worker.jobs import Job, JobKind, JobStatus, QueueName
+from worker.jobs import Job, JobStatus, QueueName
 from worker.problems import Problem, problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 # would only repeat what the record says.
 MAX_EVENTS = {QueueName.INTERACTIVE: 1_000, QueueName.BATCH: 10_000}
 _SWEEP_BATCH = 200
+# How many records are read at a time where not all are wanted.
+_FILTERED_BATCH = 200
 
 
 @dataclass(frozen=True)
@@ -111,30 +114,48 @@ class JobStore:
         """How many jobs wait."""
         return self._redis.zcard(keys.queue(queue))
 
-    def page(self, limit: int, before: str | None = None, *, hidden: Collection[JobKind] = ()) -> JobPage:
-        """Up to `limit` jobs that are older than the job `before`, newest first, but for hidden kinds."""
+    def page(
+        self, limit: int, before: str | None = None, *, audiences: Collection[str], wanted: JobFilter = ALL
+    ) -> JobPage:
+        """Up to `limit` wanted jobs of these audiences that are older than `before`, newest first."""
         self.sweep()
+        self._adopt()
         shown: list[Job] = []
         while True:
             # One more than asked for tells whether there is a next page.
-            wanted = limit - len(shown) + 1
-            ids = self._ids_before(before, wanted)
+            n_read = limit - len(shown) + 1 if wanted == ALL else _FILTERED_BATCH
+            ids = self._ids_before(before, n_read, audiences)
             records = cast(list[bytes | None], self._redis.mget([keys.record(i) for i in ids])) if ids else []
             found = (jobs.from_record(record) for record in records if record is not None)
-            shown += (job for job in found if job.kind not in hidden)
+            shown += (job for job in found if wanted.holds(job))
             if len(shown) > limit:
                 return JobPage(tuple(shown[:limit]), next_before=shown[limit - 1].id)
-            if len(ids) < wanted:
+            if len(ids) < n_read:
                 return JobPage(tuple(shown), next_before=None)
             before = ids[-1]
 
-    def _ids_before(self, before: str | None, limit: int) -> list[str]:
+    def _adopt(self) -> None:
+        """Lists the jobs that a version of the program without audiences has admitted."""
+        if self._redis.zcard(keys.JOBS) <= self._redis.hlen(keys.AUDIENCES):
+            return
+        listed = set(cast(list[bytes], self._redis.hkeys(keys.AUDIENCES)))
+        for member in cast(list[bytes], self._redis.zrange(keys.JOBS, 0, -1)):
+            record = None if member in listed else self._redis.get(keys.record(member.decode()))
+            if record is not None:
+                audience = jobs.from_record(cast(bytes, record)).audience
+                self._redis.zadd(keys.jobs_of(audience), {member: 0})
+                self._redis.hset(keys.AUDIENCES, member.decode(), audience)
+
+    def _ids_before(self, before: str | None, limit: int, audiences: Collection[str]) -> list[str]:
+        """The newest ids of all these audiences' together."""
         bound = f"({before}" if before else "+"
-        found = cast(
-            list[bytes],
-            self._redis.zrange(keys.JOBS, bound, "-", bylex=True, desc=True, offset=0, num=limit),
-        )
-        return [member.decode() for member in found]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for audience in audiences:
+                index = keys.jobs_of(audience)
+                pipe.zrange(index, bound, "-", bylex=True, desc=True, offset=0, num=limit)
+            found = cast(list[list[bytes]], pipe.execute())
+        newest = sorted((member.decode() for members in found for member in members), reverse=True)
+        return newest[:limit]
 
     def outcomes(self) -> dict[tuple[str, str], int]:
         """How many jobs have ended, by kind and status."""
@@ -201,16 +222,16 @@ class JobStore:
 
     def delete(self, job_id: str) -> None:
         """Removes an ended job and everything of it at once; its id answers "gone" from now on."""
-        self.get(job_id)
+        job = self.get(job_id)
         with self._redis.pipeline(transaction=True) as pipe:
-            self._forget(pipe, job_id)
+            self._forget(pipe, job)
             pipe.set(keys.tombstone(job_id), "deleted", px=round(self._lifetimes.tombstone_ttl_s * 1000))
             pipe.execute()
 
     def withdraw(self, job: Job) -> None:
         """Removes a job that could not be handed to the workers, as if it had never been."""
         with self._redis.pipeline(transaction=True) as pipe:
-            self._forget(pipe, job.id)
+            self._forget(pipe, job)
             self._leave(pipe, job)
             pipe.zrem(keys.queue(job.queue), job.id)
             pipe.execute()
@@ -226,7 +247,13 @@ class JobStore:
                 queues = (keys.queue(name) for name in QueueName)
                 for index in (keys.JOBS, keys.EXPIRIES, keys.LEASES, *queues):
                     pipe.zrem(index, *expired)
-                pipe.hdel(keys.LEASE_HOLDERS, *map(bytes.decode, expired))
+                ids = [member.decode() for member in expired]
+                pipe.hdel(keys.LEASE_HOLDERS, *ids)
+                audiences = cast(list[bytes | None], self._redis.hmget(keys.AUDIENCES, ids))
+                for job_id, audience in zip(ids, audiences, strict=True):
+                    if audience is not None:
+                        pipe.zrem(keys.jobs_of(audience.decode()), job_id)
+                pipe.hdel(keys.AUDIENCES, *ids)
                 places = cast(dict[bytes, bytes], self._redis.hgetall(keys.PLACES))
                 for place in (place for place, holder in places.items() if holder in expired):
                     pipe.hdel(keys.PLACES, place.decode())
@@ -282,10 +309,11 @@ class JobStore:
         if job.order is not None:
             pipe.hdel(keys.PLACES, job.order.place)
 
-    def _forget(self, pipe: Pipeline, job_id: str) -> None:
-        pipe.delete(*keys.parts(job_id))
-        pipe.zrem(keys.JOBS, job_id)
-        pipe.zrem(keys.EXPIRIES, job_id)
+    def _forget(self, pipe: Pipeline, job: Job) -> None:
+        pipe.delete(*keys.parts(job.id))
+        for index in (keys.JOBS, keys.EXPIRIES, keys.jobs_of(job.audience)):
+            pipe.zrem(index, job.id)
+        pipe.hdel(keys.AUDIENCES, job.id)
 
     def _absence(self, job_id: str) -> UnknownJobError | JobExpiredError | JobDeletedError:
         fate = self._redis.get(keys.tombstone(job_id)) if is_job_id(job_id) else None

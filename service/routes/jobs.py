@@ -56,7 +56,7 @@ def list_jobs(
             f"cursor: {cursor[:60]!r} is not from a page's `next`.",
             extra={"errors": [{"field": "cursor", "message": "Not from a page's `next`"}]},
         )
-    page = services.store.page(limit, cursor, hidden=caller.hidden_kinds)
+    page = services.store.page(limit, cursor, audiences=caller.audiences)
     following = None if page.next_before is None else f"/jobs?limit={limit}&cursor={page.next_before}"
     summaries = [JobSummary.of(job, services.store.queue_position(job)) for job in page.jobs]
     return JobList(jobs=summaries, next=following)

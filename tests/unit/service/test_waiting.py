@@ -9,6 +9,7 @@ import pytest
 from ml.media import NonFiniteSamplesError
 from service.prefer import wait_s
 from tests.unit.service.requests_made import assert_problem, post
+from worker.jobs import ANYONE
 from worker.problems import problem_of
 from worker.store import JobStore
 
@@ -41,7 +42,7 @@ def play_the_worker(store: JobStore, end: str) -> threading.Thread:
     """Ends the next job that waits, soon."""
 
     def work() -> None:
-        while not (page := store.page(1).jobs):
+        while not (page := store.page(1, audiences={ANYONE}).jobs):
             time.sleep(0.01)
         (job,) = page
         if end == "cancel":

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from redis import Redis
@@ -21,13 +22,15 @@ from worker.errors import (
     UnknownArtifactError,
     UnknownJobError,
 )
+from worker.filters import JobFilter
 from worker.ids import new_job_id
-from worker.jobs import ADMIN_KINDS, Job, JobKind, JobStatus, QueueName
+from worker.jobs import ANYONE, OPERATORS, Job, JobKind, JobStatus, QueueName
 from worker.problems import Problem
 from worker.progress import EpochMetrics, Progress
 from worker.questions import ModelRef
 from worker.store import JobStore, Lifetimes
 
+EVERYBODY = {ANYONE, OPERATORS}
 PROBLEM = Problem("/problems/truncated", "The recording is broken", 422, "It ends early.")
 
 
@@ -97,7 +100,7 @@ def test_the_queue_is_bounded_whoever_submits(store: JobStore) -> None:
         accepted = sum(pool.map(submit, range(60)))
     assert accepted == 10
     assert store.queue_depth(QueueName.INTERACTIVE) == 10
-    assert len(store.page(100).jobs) == 10
+    assert len(store.page(100, audiences=EVERYBODY).jobs) == 10
 
 
 def test_one_life(store: JobStore, admit: Callable[[], Job]) -> None:
@@ -171,13 +174,13 @@ def test_after_the_last_attempt_the_job_fails(store: JobStore, admit: Callable[[
 def test_pages(store: JobStore, admit: Callable[[], Job]) -> None:
     made = [admit().id for _ in range(7)]
     made.sort(reverse=True)
-    first = store.page(3)
-    second = store.page(3, first.next_before)
-    third = store.page(3, second.next_before)
+    first = store.page(3, audiences=EVERYBODY)
+    second = store.page(3, first.next_before, audiences=EVERYBODY)
+    third = store.page(3, second.next_before, audiences=EVERYBODY)
     assert [job.id for page in (first, second, third) for job in page.jobs] == made
     assert third.next_before is None
-    assert store.page(7).next_before is None
-    assert store.page(3, new_job_id()).jobs[0].id == made[0]
+    assert store.page(7, audiences=EVERYBODY).next_before is None
+    assert store.page(3, new_job_id(), audiences=EVERYBODY).jobs[0].id == made[0]
 
 
 def test_deleting_leaves_only_a_tombstone(store: JobStore, redis: Redis, admit: Callable[[], Job]) -> None:
@@ -191,7 +194,7 @@ def test_deleting_leaves_only_a_tombstone(store: JobStore, redis: Redis, admit: 
     with pytest.raises(JobDeletedError):
         store.delete(job.id)
     assert sorted(redis.keys("*")) == [f"ts:gone:{job.id}".encode(), b"ts:outcomes"]
-    assert store.page(10).jobs == ()
+    assert store.page(10, audiences=EVERYBODY).jobs == ()
 
 
 def test_a_withdrawn_job_was_never_there(store: JobStore, redis: Redis, admit: Callable[[], Job]) -> None:
@@ -209,12 +212,12 @@ def test_everything_expires_together(redis: Redis) -> None:
     ArtifactStore(redis).put(job.id, "mine", "audio.wav", "audio/wav", b"sound")
     store.succeed(job.id, "mine", {})
     store.cancel(unwanted.id)
-    assert {each.id for each in store.page(10).jobs} == {job.id, unwanted.id}
+    assert {each.id for each in store.page(10, audiences=EVERYBODY).jobs} == {job.id, unwanted.id}
     time.sleep(0.5)
     for each in (job, unwanted):
         with pytest.raises(JobExpiredError):
             store.get(each.id)
-    assert store.page(10).jobs == ()
+    assert store.page(10, audiences=EVERYBODY).jobs == ()
     time.sleep(0.6)
     with pytest.raises(UnknownJobError):
         store.get(job.id)
@@ -225,7 +228,7 @@ def test_a_job_that_never_ends_goes_too(redis: Redis) -> None:
     store = JobStore(redis, Lifetimes(result_ttl_s=60.0, tombstone_ttl_s=60.0, unfinished_ttl_s=0.3))
     store.admit(new_job(), b"recording", max_queued=10)
     time.sleep(0.4)
-    assert store.page(10).jobs == ()
+    assert store.page(10, audiences=EVERYBODY).jobs == ()
     assert store.queue_depth(QueueName.INTERACTIVE) == 0
     assert redis.keys("*") == []
 
@@ -310,17 +313,56 @@ def test_a_place_outlives_no_job(redis: Redis) -> None:
     assert redis.keys("*") == []
 
 
-def test_hidden_kinds_are_left_out_of_pages(store: JobStore) -> None:
-    shown = []
+def test_pages_hold_what_their_audiences_may_see(store: JobStore) -> None:
+    open_jobs, own = [], []
     for number in range(3):
-        shown.append(new_job())
-        store.admit(shown[-1], b"recording", max_queued=10)
-        store.admit(new_dataset_job(f"/data/sets/{number}"), max_queued=10)
-    page = store.page(2, hidden=ADMIN_KINDS)
-    assert [job.id for job in page.jobs] == [shown[2].id, shown[1].id]
-    rest = store.page(2, page.next_before, hidden=ADMIN_KINDS)
-    assert ([job.id for job in rest.jobs], rest.next_before) == ([shown[0].id], None)
-    assert len(store.page(100).jobs) == 6
+        open_jobs.append(new_job())
+        own.append(replace(new_job(), owner="k1"))
+        for job in (open_jobs[-1], own[-1], replace(new_job(), owner="k2")):
+            store.admit(job, b"recording", max_queued=100)
+        store.admit(new_dataset_job(f"/data/sets/{number}"), max_queued=100)
+    page = store.page(4, audiences={ANYONE, "key:k1"})
+    assert [job.id for job in page.jobs] == [own[2].id, open_jobs[2].id, own[1].id, open_jobs[1].id]
+    rest = store.page(4, page.next_before, audiences={ANYONE, "key:k1"})
+    assert ([job.id for job in rest.jobs], rest.next_before) == ([own[0].id, open_jobs[0].id], None)
+    assert {job.kind for job in store.page(100, audiences={OPERATORS}).jobs} == {JobKind.DATASET}
+    assert store.page(100, audiences={"key:nobody"}).jobs == ()
+
+
+def test_pages_hold_what_is_wanted(store: JobStore) -> None:
+    made = [new_job(JobKind.CLASSIFY if number % 3 else JobKind.EXPLAIN) for number in range(30)]
+    for job in made:
+        store.admit(job, b"recording", max_queued=100)
+    store.cancel(made[0].id)
+    explains = JobFilter(kinds={JobKind.EXPLAIN}, statuses={JobStatus.QUEUED})
+    found: list[str] = []
+    before = None
+    while True:
+        page = store.page(4, before, audiences={ANYONE}, wanted=explains)
+        found += [job.id for job in page.jobs]
+        before = page.next_before
+        if before is None:
+            break
+    assert found == [job.id for job in reversed(made) if job.kind is JobKind.EXPLAIN][:-1]
+    early = JobFilter(created_before=made[2].created_at)
+    assert [job.id for job in store.page(9, audiences={ANYONE}, wanted=early).jobs] == [
+        made[1].id,
+        made[0].id,
+    ]
+    late = JobFilter(created_after=made[28].created_at, models={"default"})
+    assert [job.id for job in store.page(9, audiences={ANYONE}, wanted=late).jobs] == [made[29].id]
+    assert store.page(9, audiences={ANYONE}, wanted=JobFilter(models={"other"})).jobs == ()
+
+
+def test_jobs_of_a_version_without_audiences_are_listed(store: JobStore, redis: Redis) -> None:
+    old, new = new_job(), new_job()
+    store.admit(old, b"recording", max_queued=10)
+    redis.delete(keys.AUDIENCES, keys.jobs_of(ANYONE))
+    store.admit(new, b"recording", max_queued=10)
+    assert [job.id for job in store.page(9, audiences={ANYONE}).jobs] == [new.id, old.id]
+    store.delete(store.cancel(old.id).id)
+    store.delete(store.cancel(new.id).id)
+    assert redis.exists(keys.AUDIENCES, keys.jobs_of(ANYONE)) == 0
 
 
 def test_a_training_that_stops_early_keeps_its_files(store: JobStore, redis: Redis) -> None:
