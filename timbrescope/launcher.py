@@ -61,6 +61,8 @@ class Plan:
     """A Redis that is there already; None starts a private one."""
     admin_key: str | None
     """None uses the one in the state folder, which is made on the first start."""
+    redis_fsync: str = "always"
+    """When a private Redis makes sure that what it was told is on the disk."""
 
     @property
     def url(self) -> str:
@@ -98,7 +100,7 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
             settings = {"TIMBRESCOPE_STATE_DIR": str(plan.state_dir)}
             if plan.redis_url is None:
                 path = state.redis_socket()
-                supervisor.start(redis_program(state.redis, path, environment))
+                supervisor.start(redis_program(state.redis, path, environment, fsync=plan.redis_fsync))
                 settings["TIMBRESCOPE_REDIS_URL"] = f"unix://{path}"
                 _wait_for_redis(path, supervisor, stopping)
             else:
@@ -119,8 +121,13 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
     say("Stopped.")
 
 
-def redis_program(folder: Path, path: Path, environment: Mapping[str, str]) -> Program:
-    """The private redis-server: no port, an append-only file in `folder`, nothing evicted when it is full."""
+def redis_program(folder: Path, path: Path, environment: Mapping[str, str], *, fsync: str) -> Program:
+    """The private redis-server: no port, an append-only file in `folder`, nothing evicted when it is full.
+
+    With `fsync` "always" whatever was answered is on the disk. With "everysec" a power cut may take the last
+    two seconds, and so may the death of redis-server alone: while the disk is busy it keeps back what it has
+    already answered.
+    """
     executable = shutil.which("redis-server", path=environment.get("PATH"))
     if executable is None:
         raise LaunchError(
@@ -134,7 +141,7 @@ def redis_program(folder: Path, path: Path, environment: Mapping[str, str]) -> P
         "unixsocketperm": "700",
         "dir": str(folder),
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": fsync,
         "save": "",
         "maxmemory": str(_redis_memory_bytes()),
         "maxmemory-policy": "noeviction",

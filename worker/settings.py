@@ -13,6 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.media import MediaLimits
+from worker.logs import LogFormat
 from worker.places import normal_root
 
 DAY_S = 86_400
@@ -45,8 +46,15 @@ class SharedSettings(BaseSettings):
     state_dir: Path = Field(
         default_factory=default_state_dir, description="Folder for keys, logs and the private Redis of `up`."
     )
+    redis_fsync: Literal["always", "everysec"] = Field(
+        "always",
+        description="When the private Redis of `up` writes to the disk: before each answer, or every second.",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="Least level that is logged."
+    )
+    log_format: LogFormat = Field(
+        "text", description="What a line of the log is: `key=value` pairs, or JSON."
     )
     default_model: str = Field("default", description="Model used when a request names none.")
     result_ttl_s: PositiveFloat = Field(DAY_S, description="How long a finished job and its files are kept.")

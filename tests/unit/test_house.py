@@ -129,7 +129,7 @@ def test_compose_gives_redis_options_that_it_understands(compose: dict[str, Any]
                 names = ("appendonly", "appendfsync", "save", "maxmemory", "maxmemory-policy")
                 assert client.config_get(*names) == {
                     "appendonly": "yes",
-                    "appendfsync": "everysec",
+                    "appendfsync": "always",
                     "save": "",
                     "maxmemory": str(2 * 2**30),
                     "maxmemory-policy": "noeviction",

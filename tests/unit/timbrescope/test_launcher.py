@@ -53,12 +53,14 @@ def test_the_url_is_one_that_this_machine_can_open(host: str, url: str, tmp_path
     assert plan(tmp_path, host=host).url == url
 
 
-def test_redis_is_private_and_keeps_everything(tmp_path: Path) -> None:
-    program = redis_program(tmp_path, tmp_path / "redis.sock", os.environ)
+@pytest.mark.parametrize("fsync", ["always", "everysec"])
+def test_redis_is_private_and_keeps_everything(tmp_path: Path, fsync: str) -> None:
+    program = redis_program(tmp_path, tmp_path / "redis.sock", os.environ, fsync=fsync)
     options = dict(zip(program.command[1::2], program.command[2::2], strict=True))
     assert options["--port"] == "0"
     assert options["--unixsocketperm"] == "700"
     assert options["--appendonly"] == "yes"
+    assert options["--appendfsync"] == fsync
     assert options["--maxmemory-policy"] == "noeviction"
     least, most = launcher.REDIS_MEMORY_BYTES
     assert least <= int(options["--maxmemory"]) <= most
@@ -66,7 +68,7 @@ def test_redis_is_private_and_keeps_everything(tmp_path: Path) -> None:
 
 def test_a_missing_redis_says_how_to_install_it(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match=r"redis-server is missing.*apt-get install redis-server"):
-        redis_program(tmp_path, tmp_path / "redis.sock", {"PATH": str(tmp_path)})
+        redis_program(tmp_path, tmp_path / "redis.sock", {"PATH": str(tmp_path)}, fsync="always")
 
 
 def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:
