@@ -17,7 +17,7 @@ from worker.logs import configure_logging
 
 def main(settings: ServiceSettings) -> None:
     """Answers requests until told to stop."""
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     # uvicorn raises the signal that stopped it once more when it has; being told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))

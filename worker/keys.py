@@ -11,6 +11,8 @@ AUDIENCES = f"{PREFIX}audiences"
 EXPIRIES = f"{PREFIX}expiries"
 # Hash of how many jobs ended how, by "kind:status".
 OUTCOMES = f"{PREFIX}outcomes"
+# Hash of the figures of all processes (`worker.figures`), as long as the service is there.
+METRICS = f"{PREFIX}metrics"
 # Hash of the models that workers announced, by id.
 MODELS = f"{PREFIX}models"
 # Hash of the models that trainings published, by id.
@@ -28,6 +30,9 @@ REAPER = f"{PREFIX}reaper"
 REFERENCES = f"{PREFIX}references"
 # Sorted set of the references that a worker was asked to render, by the time until which it may take.
 REFERENCES_ASKED = f"{PREFIX}references-asked"
+# Hash of the API keys, without their secrets, as JSON by id; and of when each was last used (seconds).
+API_KEYS = f"{PREFIX}api-keys"
+API_KEYS_USED = f"{PREFIX}api-keys-used"
 
 
 def jobs_of(audience: str) -> str:
@@ -94,6 +99,21 @@ def parts(job_id: str) -> tuple[str, ...]:
 def tombstone(job_id: str) -> str:
     """String: what became of a job that is gone (or will have: it is written when the job ends)."""
     return f"{PREFIX}gone:{job_id}"
+
+
+def rate(name: str) -> str:
+    """String: until when the jobs that this key has asked for use up its rate, in microseconds."""
+    return f"{PREFIX}rate:{name}"
+
+
+def idempotency(owner: str, name: str) -> str:
+    """Hash: what was asked under a client's key, and the job it made or who is deciding it."""
+    return f"{PREFIX}idempotency:{owner}:{name}"
+
+
+def cached(owner: str, fingerprint: str) -> str:
+    """String: the id of the latest job that has answered this question for this API key."""
+    return f"{PREFIX}cached:{owner}:{fingerprint}"
 
 
 def atlas(model_id: str, sha256: str) -> str:

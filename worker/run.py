@@ -28,7 +28,7 @@ def main(settings: WorkerSettings) -> int:
     TimbrescopeError
         At once, when this machine has no models to serve or a model's card is damaged.
     """
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
     # Celery warns of every worker that runs as root, for messages could carry code; ours are JSON with ids.
     warnings.simplefilter("ignore", SecurityWarning)
     announcements(settings)

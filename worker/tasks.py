@@ -45,8 +45,9 @@ ReferenceTask = Task[[dict[str, Any]], None]
 
 @setup_logging.connect(weak=False)
 def log_as_everywhere(loglevel: int, **_: object) -> None:
-    """Takes the place of Celery's own logging, in the parent and in the pool's processes."""
-    configure_logging(loglevel)
+    """Takes the place of Celery's own logging. Processes of the pool learn their settings a little later."""
+    if not logging.getLogger().handlers:
+        configure_logging(loglevel)
 
 
 @worker_process_init.connect(weak=False)
@@ -54,6 +55,8 @@ def prepare_process(**_: object) -> None:
     """Loads the default model and tries it out before the first job comes, then says that it is ready."""
     from worker.work import warm_up
 
+    settings = worker_settings()
+    configure_logging(settings.log_level, settings.log_format)
     here = workplace()
     warm_up(here.host.default)
     here.host.remember_published()
