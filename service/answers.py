@@ -11,7 +11,7 @@ from fastapi import Header
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from service.documentation import Responses, answer
+from service.documentation import Responses, answer, link
 from service.errors import problem_response
 from service.prefer import LONGEST_WAIT_S, wait_s
 from service.schemas import JobDocument
@@ -31,15 +31,34 @@ Prefer = Annotated[
     ),
 ]
 
-_APPLIED = {"Preference-Applied": "`wait=N`, when the request asked to wait."}
+_APPLIED = {
+    "Location": "The job's path.",
+    "Preference-Applied": "`wait=N`, when the request asked to wait.",
+}
+_ID = "$response.body#/id"
+
+JOB_LINKS = {
+    "job": link("get_job", "The job as it is by then.", job_id=_ID),
+    "events": link("follow_job", "Every change of it.", job_id=_ID),
+    "end": link("delete_job", "Cancels it, or deletes it once it has ended.", job_id=_ID),
+}
 
 
-def job_answers(*, ended: Any, queued: Any) -> Responses:
-    """The answers that are jobs, for the API description, with an example of each."""
-    headers = {"Location": "The job's path.", "Retry-After": "Seconds after which to look again."}
+def file_links(**files: str) -> dict[str, Any]:
+    """Links from a job that has succeeded to files that it made, for the API description."""
     return {
-        200: answer("The job, which ended while the client waited", JobDocument, ended, _APPLIED),
-        202: answer("The job, which is queued or running", JobDocument, queued, {**headers, **_APPLIED}),
+        name: link("get_artifact", f"Its file `{file}`.", job_id=_ID, name=file)
+        for name, file in files.items()
+    }
+
+
+def job_answers(*, ended: Any, queued: Any, **files: str) -> Responses:
+    """The answers that are jobs, for the API description, with an example of each and the files to come."""
+    headers = {**_APPLIED, "Retry-After": "Seconds after which to look again."}
+    links = {**JOB_LINKS, **file_links(**files)}
+    return {
+        200: answer("The job, which ended while the client waited", JobDocument, ended, _APPLIED, links),
+        202: answer("The job, which is queued or running", JobDocument, queued, headers, links),
     }
 
 

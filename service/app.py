@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from service.documentation import API_VERSION, describe
+from service.description import API_VERSION, describe
 from service.errors import install_error_handlers
 from service.metrics import Metrics
 from service.middleware import RequestRecorder

@@ -129,6 +129,28 @@ STORE_UNAVAILABLE = problem(
     "The store of jobs does not answer at the moment (ConnectionError).",
 )
 NOT_READY = problem("no-worker", "No worker", 503, "No worker is ready at the moment.")
+NO_KEY = problem(
+    "unauthorized",
+    "A valid API key is needed",
+    401,
+    "This service needs an API key with every call, as `Authorization: Bearer KEY`.",
+)
+WRONG_SCOPE = problem(
+    "forbidden",
+    "The API key may not do this",
+    403,
+    "This call needs an API key of scope admin; the one that was sent has infer.",
+    error="insufficient_scope",
+    scope="admin",
+)
+RATE_LIMITED = problem(
+    "rate-limited",
+    "Too many requests",
+    429,
+    "This API key may ask for 60 jobs in a minute; try again in 2 s.",
+    per_minute=60,
+    retry_after_s=2,
+)
 UNKNOWN_JOB = problem("unknown-job", "Unknown job", 404, f"There is no job '{JOB_ID}'.")
 UNKNOWN_ARTIFACT = problem(
     "unknown-artifact", "Unknown artefact", 404, f"Job {JOB_ID} has no artefact 'map-kazoo.png'."
@@ -193,6 +215,13 @@ UNKNOWN_MODEL = problem(
     "There is no model 'best'.",
     unknown="best",
     available=["default", "reference"],
+)
+INVALID_CHANNEL = problem(
+    "invalid-request",
+    "The request makes no sense",
+    422,
+    "channel: Input should be greater than or equal to 0, not '-1'.",
+    errors=[{"field": "channel", "message": "Input should be greater than or equal to 0, not '-1'"}],
 )
 INVALID_QUERY = problem(
     "invalid-request",

@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from typing import Any
 
 from starlette.responses import StreamingResponse
 
@@ -21,6 +22,22 @@ from worker.feed import FROM_START, JobEvent
 log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 15.0
+
+# Each event, for the API description, which knows no other way to tell of streams.
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "One event of the stream.",
+    "properties": {
+        "id": {"type": "string", "description": "Its place in the stream; absent when only the queue moved."},
+        "event": {"const": "job"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/JobEventDocument"},
+        },
+    },
+    "required": ["event", "data"],
+}
 
 _ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
 

@@ -45,14 +45,17 @@ _WAY_PROBLEMS = {
     "unknown_method": examples.UNKNOWN_METHOD,
     "unknown_layer": examples.UNKNOWN_LAYER,
 }
-_JOBS = job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED)
+_EXPLAINED = {"audio": "audio.wav", "overview": "overview.png"}
 
 
 @router.post(
     "/classify",
     status_code=202,
     response_model=JobDocument,
-    responses={**_JOBS, **problems(**_PROBLEMS)},
+    responses={
+        **job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED),
+        **problems(**_PROBLEMS),
+    },
     form_limits=FORM_LIMITS,
     dependencies=[Depends(FieldsGivenOnce(ClassifyForm))],
     summary="Say which instruments play",
@@ -72,7 +75,10 @@ async def classify(
     "/explain",
     status_code=202,
     response_model=JobDocument,
-    responses={**_JOBS, **problems(**_PROBLEMS, **_WAY_PROBLEMS)},
+    responses={
+        **job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED, **_EXPLAINED),
+        **problems(**_PROBLEMS, **_WAY_PROBLEMS),
+    },
     form_limits=FORM_LIMITS,
     dependencies=[Depends(FieldsGivenOnce(ExplainForm))],
     summary="Say which instruments play, and show why",
@@ -107,7 +113,7 @@ async def explain(
     status_code=202,
     response_model=JobDocument,
     responses={
-        **job_answers(ended=examples.CHECK_SUCCEEDED, queued=examples.CHECK_QUEUED),
+        **job_answers(ended=examples.CHECK_SUCCEEDED, queued=examples.CHECK_QUEUED, **_EXPLAINED),
         **problems(**_PROBLEMS, **_WAY_PROBLEMS, different_stems=examples.DIFFERENT_STEMS),
     },
     form_limits=CHECK_LIMITS,

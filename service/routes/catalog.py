@@ -5,18 +5,24 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from service import examples
-from service.documentation import answer, problems
+from service.documentation import answer, link, problems
 from service.schemas import InstrumentDocument, InstrumentList, ModelList
 from service.services import Provided
 
 router = APIRouter(tags=["models"])
+
+_FIRST = "$response.body#/models/0/id"
+_LINKS = {
+    "instruments": link("list_instruments", "The instruments of the first model.", model=_FIRST),
+    "concepts": link("list_concepts", "The concepts of the first model.", model_id=_FIRST),
+}
 
 
 @router.get(
     "/models",
     response_model=ModelList,
     responses={
-        200: answer("The models", ModelList, examples.MODEL_LIST),
+        200: answer("The models", ModelList, examples.MODEL_LIST, links=_LINKS),
         **problems(no_worker=examples.NOT_READY, store_unavailable=examples.STORE_UNAVAILABLE),
     },
     summary="List the models and the methods",

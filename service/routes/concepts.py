@@ -10,10 +10,10 @@ from starlette.responses import Response
 from ml.errors import UnknownConceptError, UnknownModelError
 from service import concept_examples as examples
 from service.concept_schemas import AtlasDocument, ConceptDocument
-from service.documentation import answer, problems, raw_answer
+from service.documentation import answer, link, problems, raw_answer
 from service.errors import problem_response
 from service.etag import matches, strong_etag
-from service.examples import NOT_READY, STORE_UNAVAILABLE
+from service.examples import INVALID_CHANNEL, NOT_READY, STORE_UNAVAILABLE
 from service.references import rendered
 from service.services import Provided, Services
 from worker.catalog import PublishedModel
@@ -35,12 +35,34 @@ _ABSENT = {
     "store_unavailable": STORE_UNAVAILABLE,
     "no_worker": NOT_READY,
 }
+_MODEL = "$response.body#/model/id"
+_FIRST = link(
+    "get_concept",
+    "The first of them.",
+    model_id=_MODEL,
+    layer="$response.body#/layers/0/layer",
+    channel="$response.body#/layers/0/concepts/0/channel",
+)
+_STRONGEST = {
+    kind: link(
+        "get_reference",
+        f"Its strongest reference as {kind}.",
+        model_id=_MODEL,
+        layer="$response.body#/layer",
+        channel="$response.body#/channel",
+        name=f"0.{kind}",
+    )
+    for kind in _KINDS
+}
 
 
 @router.get(
     "",
     response_model=AtlasDocument,
-    responses={200: answer("The concepts", AtlasDocument, examples.ATLAS), **problems(**_ABSENT)},
+    responses={
+        200: answer("The concepts", AtlasDocument, examples.ATLAS, links={"concept": _FIRST}),
+        **problems(**_ABSENT),
+    },
     summary="List the concepts of a model",
 )
 def list_concepts(services: Provided, model_id: ModelId) -> dict[str, Any]:
@@ -56,8 +78,8 @@ def list_concepts(services: Provided, model_id: ModelId) -> dict[str, Any]:
     "/{layer}/{channel}",
     response_model=ConceptDocument,
     responses={
-        200: answer("The concept", ConceptDocument, examples.CONCEPT),
-        **problems(**_ABSENT, unknown_concept=examples.UNKNOWN_CONCEPT),
+        200: answer("The concept", ConceptDocument, examples.CONCEPT, links=_STRONGEST),
+        **problems(**_ABSENT, unknown_concept=examples.UNKNOWN_CONCEPT, invalid=INVALID_CHANNEL),
     },
     summary="Look at a concept",
 )
@@ -73,7 +95,7 @@ def get_concept(services: Provided, model_id: ModelId, layer: Layer, channel: Ch
     responses={
         200: raw_answer(
             "The sound, or the picture",
-            {"audio/wav": "RIFF...", "image/png": "\x89PNG..."},
+            {"audio/wav": "RIFF...", "image/png": None},
             {"ETag": "Strong: the SHA-256 of the content."},
         ),
         304: {"description": "The client's copy is the same"},
@@ -82,6 +104,7 @@ def get_concept(services: Provided, model_id: ModelId, layer: Layer, channel: Ch
             unknown_reference=examples.UNKNOWN_REFERENCE,
             still_rendering=examples.STILL_RENDERING,
             many_references=examples.MANY_REFERENCES,
+            invalid=INVALID_CHANNEL,
         ),
     },
     summary="Hear or see what a concept listens to",

@@ -13,7 +13,8 @@ from starlette.responses import JSONResponse, Response
 from ml.errors import InvalidRequestError
 from service import examples, order_examples, sse
 from service.access import Asking, Caller
-from service.documentation import answer, problems, raw_answer
+from service.answers import JOB_LINKS
+from service.documentation import answer, link, problems, raw_answer
 from service.etag import matches, strong_etag
 from service.result_examples import JOB_ID
 from service.schemas import JobDocument, JobList, JobSummary
@@ -28,6 +29,8 @@ router = APIRouter(prefix="/jobs", tags=["jobs"])
 
 JobId = Annotated[str, Path(description="The job's id.", examples=[JOB_ID])]
 
+_FIRST = {"job": link("get_job", "The newest of them.", job_id="$response.body#/jobs/0/id")}
+
 _GONE = problems(
     unknown_job=examples.UNKNOWN_JOB,
     job_expired=examples.JOB_EXPIRED,
@@ -39,7 +42,7 @@ _GONE = problems(
     "",
     response_model=JobList,
     responses={
-        200: answer("Some of the jobs", JobList, examples.JOB_LIST),
+        200: answer("Some of the jobs", JobList, examples.JOB_LIST, links=_FIRST),
         **problems(invalid=examples.INVALID_QUERY, store_unavailable=examples.STORE_UNAVAILABLE),
     },
     summary="List the jobs, newest first",
@@ -65,7 +68,7 @@ def list_jobs(
 @router.get(
     "/{job_id}",
     response_model=JobDocument,
-    responses={200: answer("The job", JobDocument, examples.JOB_SUCCEEDED), **_GONE},
+    responses={200: answer("The job", JobDocument, examples.JOB_SUCCEEDED, links=JOB_LINKS), **_GONE},
     summary="Look at a job",
 )
 def get_job(services: Provided, caller: Asking, job_id: JobId) -> JobDocument:
@@ -80,9 +83,12 @@ def get_job(services: Provided, caller: Asking, job_id: JobId) -> JobDocument:
     "/{job_id}",
     response_model=JobDocument,
     responses={
-        200: answer("The job, now cancelled", JobDocument, examples.JOB_CANCELLED),
+        200: answer("The job, now cancelled", JobDocument, examples.JOB_CANCELLED, links=JOB_LINKS),
         202: answer(
-            "The training, which makes a model of what it has", JobDocument, order_examples.JOB_STOPPING
+            "The training, which makes a model of what it has",
+            JobDocument,
+            order_examples.JOB_STOPPING,
+            links=JOB_LINKS,
         ),
         204: {"description": "The job had ended; it is deleted, and its files with it"},
         **_GONE,
@@ -112,6 +118,7 @@ def delete_job(services: Provided, caller: Asking, job_id: JobId) -> Response:
         200: raw_answer(
             "Server-sent events named `job`, one for every change, up to the job's end",
             {"text/event-stream": examples.EVENT_STREAM},
+            schema=sse.EVENT_SCHEMA,
         ),
         204: {"description": "The job has ended and `Last-Event-ID` is its last event: nothing is to come"},
         **_GONE,
@@ -148,7 +155,13 @@ async def _events(services: Services, job: Job, after: str) -> AsyncIterator[str
     responses={
         200: raw_answer(
             "The file",
-            {"image/png": None, "audio/wav": None, "application/x-npz": None, "application/json": "{}"},
+            {
+                "image/png": None,
+                "audio/wav": None,
+                "application/x-npz": None,
+                "application/json": "{}",
+                "text/csv": None,
+            },
             {"ETag": "Strong: the SHA-256 of the content."},
         ),
         304: {"description": "The client's copy is the same"},
@@ -167,7 +180,7 @@ def get_artifact(
     name: Annotated[str, Path(description="The file's name, as linked.", examples=["spectrogram.png"])],
     if_none_match: Annotated[str | None, Header(description="ETags of copies that the client has.")] = None,
 ) -> Response:
-    """A picture, a sound or numbers from the job's result; `audio.wav` is what was analysed."""
+    """A picture, a sound, numbers or a table from the job's result; `audio.wav` is what was analysed."""
     _visible(services, caller, job_id)
     info = services.artifacts.info(job_id, name)
     headers = {"ETag": strong_etag(info.sha256), "Cache-Control": "private, no-cache"}
