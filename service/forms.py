@@ -28,7 +28,15 @@ FORM_LIMITS: FormLimits = {"max_files": 1, "max_fields": 200, "max_part_size": 4
 # More stems than can be told apart are counted before they are refused; far more are not even read.
 CHECK_LIMITS: FormLimits = {**FORM_LIMITS, "max_files": 4 * MAX_STEMS}
 
-_REPEATABLE = frozenset({"instruments", "stem", "instrument"})
+# As many as any service may be set to take at once; more are not even read.
+MOST_BATCH_FILES = 256
+BATCH_LIMITS: FormLimits = {**FORM_LIMITS, "max_files": MOST_BATCH_FILES}
+
+REPEATABLE = frozenset({"instruments", "stem", "instrument"})
+REPEATABLE_IN_BATCHES = REPEATABLE | {"file"}
+
+_FORMATS = "WAV (PCM or float), FLAC, OGG, MP3, AIFF, or a Standard MIDI File."
+_FILES = f"{_FORMATS} Repeatable, a job for each; the other fields hold for all."
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Seconds = Annotated[float, Field(allow_inf_nan=False)]
@@ -65,10 +73,9 @@ class _AskedWay(_AskedModel):
     )
 
 
-class ClassifyForm(_AskedModel):
-    """The fields of `POST /classify`."""
+class ClassifyFields(_AskedModel):
+    """What may be asked of a classification, besides the recording."""
 
-    file: UploadFile = Field(description="WAV (PCM or float), FLAC, OGG, MP3, AIFF, or a Standard MIDI File.")
     threshold: Annotated[float | None, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
         None,
         description="From which probability on an instrument is present; by default the model's own.",
@@ -76,8 +83,8 @@ class ClassifyForm(_AskedModel):
     )
 
 
-class ExplainForm(ClassifyForm, _AskedWay):
-    """The fields of `POST /explain`."""
+class ExplainFields(ClassifyFields, _AskedWay):
+    """What may be asked of an explanation, besides the recording."""
 
     instruments: Annotated[list[Name] | None, Field(max_length=128)] = Field(
         None,
@@ -98,6 +105,30 @@ class ExplainForm(ClassifyForm, _AskedWay):
     duration_s: Annotated[Seconds | None, Field(gt=0, le=LONGEST_EXPLAINED_S)] = Field(
         None, description="How much to explain.", examples=[5.0]
     )
+
+
+class ClassifyForm(ClassifyFields):
+    """The fields of `POST /classify`."""
+
+    file: UploadFile = Field(description=_FORMATS)
+
+
+class ExplainForm(ExplainFields):
+    """The fields of `POST /explain`."""
+
+    file: UploadFile = Field(description=_FORMATS)
+
+
+class ClassifyBatchForm(ClassifyFields):
+    """The fields of `POST /classify/batch`."""
+
+    file: list[UploadFile] = Field(description=_FILES)
+
+
+class ExplainBatchForm(ExplainFields):
+    """The fields of `POST /explain/batch`."""
+
+    file: list[UploadFile] = Field(description=_FILES)
 
 
 class CheckForm(_AskedWay):
@@ -125,6 +156,7 @@ class FieldsGivenOnce:
     """
 
     form: type[BaseModel]
+    repeatable: frozenset[str] = REPEATABLE
 
     async def __call__(self, request: Request) -> None:
         """Raises `InvalidRequestError`, which names every such field, or `UnknownMethodError`."""
@@ -132,9 +164,9 @@ class FieldsGivenOnce:
         names = [name for name, _ in given]
         faults = [
             {"field": name, "message": "This field can be given once only"}
-            for name in sorted({name for name in names if names.count(name) > 1} - _REPEATABLE)
+            for name in sorted({name for name in names if names.count(name) > 1} - self.repeatable)
         ]
-        known = self.form.model_fields.keys() - _REPEATABLE
+        known = self.form.model_fields.keys() - self.repeatable
         empty = sorted({name for name, value in given if name in known and value == ""})
         if not faults and "method" in empty:
             method_named("")
