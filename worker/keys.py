@@ -24,8 +24,8 @@ LEASES = f"{PREFIX}leases"
 LEASE_HOLDERS = f"{PREFIX}lease-holders"
 # Hash of the jobs that may write to a place (a data set's URL, a model's id), by the place.
 PLACES = f"{PREFIX}places"
-# String that lives as long as one reaper's turn.
-REAPER = f"{PREFIX}reaper"
+# String: when the last sweep for lapsed leases was begun.
+SWEPT = f"{PREFIX}swept"
 # Sorted set of the references of concepts that are kept, by when they were rendered (seconds).
 REFERENCES = f"{PREFIX}references"
 # Sorted set of the references that a worker was asked to render, by the time until which it may take.

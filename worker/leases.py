@@ -6,6 +6,9 @@ beside the work, or merely *expected*: a message is on its way. When its time is
 (`worker.reaper`): a dead holder's work is handed out anew, whatever the broker knows. Redis's own clock
 decides, so that machines need not agree on the time. Each operation is one script, all or nothing.
 
+While Redis was away or stood still, its clock went on and nobody could renew anything. So when no reaper has
+swept for `STALL_S`, every holder is given `GRACE_S` to say that it lives before its work is handed out.
+
 Two attempts may both believe in their lease for a moment (after a process was stopped for a while, say), so a
 lease keeps work from being done twice, while the job's record alone decides whose result counts.
 """
@@ -25,6 +28,8 @@ log = logging.getLogger(__name__)
 
 LEASE_S = 10.0
 RENEW_S = 2.5
+STALL_S = 6.0
+GRACE_S = 2 * RENEW_S
 _LEASE_MS = round(LEASE_S * 1000)
 
 _NOW = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
@@ -59,6 +64,18 @@ for i = 1, #found, 2 do
   entries[#entries + 1] = {{found[i], found[i + 1], redis.call('HEXISTS', KEYS[2], found[i])}}
 end
 return entries
+"""
+# Begins a sweep unless another was begun less than ARGV[1] ago.
+_SWEEP = f"""{_NOW}
+local last = tonumber(redis.call('GET', KEYS[3]) or 0)
+if now >= last and now - last < tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[3], string.format('%.0f', now))
+if now - last < tonumber(ARGV[2]) then return 1 end
+local found = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now + ARGV[3])
+for _, name in ipairs(found) do
+  if redis.call('HEXISTS', KEYS[2], name) == 1 then redis.call('ZADD', KEYS[1], now + ARGV[3], name) end
+end
+return 1
 """
 _EXPECT = f"""{_NOW}
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) ~= ARGV[2] then return 0 end
@@ -104,6 +121,7 @@ class Leases:
         self._lapsed = redis.register_script(_LAPSED)
         self._expect = redis.register_script(_EXPECT)
         self._drop = redis.register_script(_DROP)
+        self._sweep = redis.register_script(_SWEEP)
         self._keys = [keys.LEASES, keys.LEASE_HOLDERS]
 
     def take(self, name: str, holder: str, *, successor_of: str = "") -> bool:
@@ -117,6 +135,11 @@ class Leases:
     def release(self, name: str, holder: str, *, keep: bool) -> None:
         """Lets go of a lease that is still the holder's; with `keep` somebody is expected to take it soon."""
         self._release(keys=self._keys, args=[name, holder, _LEASE_MS, int(keep)])
+
+    def begin_sweep(self, every_s: float) -> bool:
+        """Whether it is time to look after what has lapsed; False when another has done so just now."""
+        times = [round(seconds * 1000) for seconds in (every_s, STALL_S, GRACE_S)]
+        return bool(self._sweep(keys=[*self._keys, keys.SWEPT], args=times))
 
     def lapsed(self, limit: int, *, ahead_s: float = 0.0) -> tuple[LapsedLease, ...]:
         """Entries whose time is over, or will be `ahead_s` from now, the longest first."""

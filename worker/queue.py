@@ -5,10 +5,16 @@ needs to survive (late acknowledgement, one at a time, a bounded number of repea
 for both ends.
 """
 
+import base64
+import itertools
+import json
+from typing import cast
+
 from celery import Celery
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from kombu.utils.scheduling import priority_cycle
+from redis import Redis
 
 from worker import keys
 from worker.connection import CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
@@ -30,6 +36,7 @@ REFERENCE_TASK = "timbrescope.reference"
 RESTORE_SWEEP_S = 5
 # Starting a worker process means importing torch and loading a model; a busy machine takes its time.
 PROCESS_START_S = 180.0
+_PAGE = 500
 
 
 class InteractiveFirst(priority_cycle):  # type: ignore[type-arg]  # generic in its stubs only
@@ -83,6 +90,19 @@ def celery_app(settings: SharedSettings) -> Celery:
         },
     )
     return app
+
+
+def waiting_jobs(redis: Redis, queue: QueueName) -> frozenset[str]:
+    """The jobs that some message which nobody has taken is about."""
+    found: set[str] = set()
+    for start in itertools.count(0, _PAGE):
+        page = cast(list[bytes], redis.lrange(keys.messages(queue), start, start + _PAGE - 1))
+        for message in page:
+            arguments, *_ = json.loads(base64.b64decode(json.loads(message)["body"]))
+            found.update(argument for argument in arguments if isinstance(argument, str))
+        if len(page) < _PAGE:
+            break
+    return frozenset(found)
 
 
 class JobQueue:

@@ -2,23 +2,24 @@
 
 Conventions: every pool process of every worker runs one, and they take turns, one sweep every `SWEEP_S`. A
 sweep looks at leases that have lapsed (`worker.leases`). Where a holder has died, its work is handed out anew
-at once; where a message was merely expected to be taken, it is sent again only if its queue is empty, for
-then it is lost or in the hands of the dead. A message too many does no harm: who finds nothing to do leaves.
+at once; where a message was merely expected to be taken, it is sent again only if none about the job waits in
+its queue, for then it is lost or in the hands of the dead. A message too many does no harm: who finds nothing
+to do leaves.
 """
 
 import logging
 import threading
+import time
 
 from redis import Redis
 
-from worker import keys
 from worker.attempt import ABSENT
 from worker.catalog import Catalog
 from worker.connection import UNAVAILABLE
 from worker.errors import StoreUnavailableError
-from worker.jobs import Job, JobKind
+from worker.jobs import Job, JobKind, QueueName
 from worker.leases import LapsedLease, Leases
-from worker.queue import JobQueue
+from worker.queue import JobQueue, waiting_jobs
 from worker.store import JobStore
 from worker.units import Units
 
@@ -51,12 +52,18 @@ class Reaper:
 
     def sweep(self) -> None:
         """Looks after every lapsed lease, unless another reaper has just done so."""
-        if not self._redis.set(keys.REAPER, b"", nx=True, px=round(SWEEP_S * 900)):
+        if not self._leases.begin_sweep(0.9 * SWEEP_S):
             return
-        for lapsed in self._leases.lapsed(_BATCH):
-            self._look_after(lapsed)
+        waiting = _Waiting(self._redis)
+        until = time.monotonic() + SWEEP_S
+        while time.monotonic() < until and not self._stopped.is_set():
+            found = self._leases.lapsed(_BATCH)
+            for lapsed in found:
+                self._look_after(lapsed, waiting)
+            if len(found) < _BATCH:
+                return
 
-    def _look_after(self, lapsed: LapsedLease) -> None:
+    def _look_after(self, lapsed: LapsedLease, waiting: "_Waiting") -> None:
         try:
             job = self._store.get(lapsed.job_id)
         except ABSENT:
@@ -68,7 +75,7 @@ class Reaper:
             log.warning("somebody died at work", extra={"job": job.id, "unit": lapsed.unit})
             Units(self._redis, job.id).give_back(lapsed)
             self._queue.send_again(job)
-        elif not lapsed.was_held and self._redis.llen(keys.messages(job.queue)):
+        elif not lapsed.was_held and waiting.has(job):
             self._leases.expect(lapsed)
         elif self._leases.expect(lapsed):
             if lapsed.was_held:
@@ -83,6 +90,20 @@ class Reaper:
                 log.warning("could not sweep", extra={"error": str(error)})
             except Exception:
                 log.exception("fault in the reaper")
+
+
+class _Waiting:
+    """Which jobs have messages that wait, as it was when this sweep first asked."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._jobs: dict[QueueName, frozenset[str]] = {}
+
+    def has(self, job: Job) -> bool:
+        """Whether one about this job does."""
+        if job.queue not in self._jobs:
+            self._jobs[job.queue] = waiting_jobs(self._redis, job.queue)
+        return job.id in self._jobs[job.queue]
 
 
 def n_messages(redis: Redis, job: Job) -> int:

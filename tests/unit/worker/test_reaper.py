@@ -40,8 +40,13 @@ class Bench:
     def sweep(self) -> None:
         """What the reaper does after leases have lapsed."""
         time.sleep(2 * SOON_S)
-        self.redis.delete(keys.REAPER)
+        self.redis.set(keys.SWEPT, self.now_ms() - 3_000)
         self.reaper.sweep()
+
+    def now_ms(self) -> int:
+        """Redis's time."""
+        seconds, microseconds = self.redis.time()
+        return int(seconds * 1000 + microseconds // 1000)
 
     def messages(self, queue: QueueName = QueueName.INTERACTIVE) -> list[str]:
         """The jobs of the messages that wait."""
@@ -65,14 +70,44 @@ def test_a_job_whose_message_was_lost_gets_another(bench: Bench) -> None:
     assert bench.messages() == [job.id]
 
 
-def test_a_job_that_waits_in_its_queue_is_left_alone(bench: Bench) -> None:
+def test_a_job_whose_message_waits_is_left_alone(bench: Bench) -> None:
     jobs = [bench.admitted(new_job()) for _ in range(3)]
+    for _ in range(3):
+        bench.sweep()
+    assert sorted(bench.messages()) == sorted(job.id for job in jobs)
+
+
+def test_a_message_that_is_lost_among_others_is_sent_again(bench: Bench) -> None:
+    """So are those of jobs that were stored just before the API died, however busy the queue."""
+    jobs = [bench.admitted(new_job()) for _ in range(5)]
     bench.sweep()
-    sent = bench.messages()
-    assert set(sent) <= {job.id for job in jobs}
+    lost = bench.redis.rpop(keys.messages(QueueName.INTERACTIVE))
+    assert lost is not None
+    assert len(set(bench.messages())) == 4
     bench.sweep()
+    assert sorted(bench.messages()) == sorted(job.id for job in jobs)
+
+
+def test_a_long_queue_hides_nobody_who_died(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BATCH", 4)
+    jobs = [bench.admitted(new_job()) for _ in range(10)]
     bench.sweep()
-    assert bench.messages() == sent
+    dead = jobs[7]
+    bench.leases.take(dead.id, "dead")
+    bench.sweep()
+    assert bench.messages().count(dead.id) == 2
+
+
+def test_who_lives_can_say_so_after_redis_stood_still(bench: Bench) -> None:
+    job = bench.admitted(new_job())
+    bench.leases.take(job.id, "living")
+    time.sleep(2 * SOON_S)
+    bench.redis.set(keys.SWEPT, bench.now_ms() - round(2_000 * leases_module.STALL_S))
+    bench.reaper.sweep()
+    assert bench.messages() == []
+    assert bench.leases.renew(job.id, "living")
+    bench.sweep()  # who does not say so is dead after all
+    assert bench.messages() == [job.id]
 
 
 def test_the_job_of_a_dead_holder_is_sent_again_though_others_wait(bench: Bench) -> None:
@@ -99,7 +134,7 @@ def test_a_job_that_has_ended_or_is_gone_is_forgotten(bench: Bench) -> None:
 def test_reapers_take_turns(bench: Bench) -> None:
     bench.admitted(new_job())
     time.sleep(2 * SOON_S)
-    assert bench.redis.set(keys.REAPER, b"another", px=1000)
+    assert bench.redis.set(keys.SWEPT, bench.now_ms() - 1_000)
     bench.reaper.sweep()
     assert bench.messages() == []
 
@@ -136,11 +171,11 @@ def test_there_are_as_many_messages_as_idle_processes(
 def test_it_goes_on_after_a_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SWEEP_S", 0.05)
     job = bench.admitted(new_job())
-    bench.redis.hset(keys.REAPER, "of", "another type")  # every sweep fails until this is gone
+    bench.redis.hset(keys.SWEPT, "of", "another type")  # every sweep fails until this is gone
     bench.reaper.start()
     time.sleep(4 * SOON_S)
     assert bench.messages() == []
-    bench.redis.delete(keys.REAPER)
+    bench.redis.delete(keys.SWEPT)
     deadline = time.monotonic() + 5.0
     while bench.messages() != [job.id]:
         assert time.monotonic() < deadline
