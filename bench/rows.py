@@ -80,7 +80,8 @@ def _everything() -> Side:
 
     def everything() -> None:
         recording = load_recording(data, sample_rate_hz=_model().sample_rate_hz)
-        for _ in explanation_artifacts(explain(_model(), recording, instruments=TWO, n_concepts=5)):
+        explanation = explain(_model(), recording, instruments=TWO, n_concepts=5)
+        for _ in explanation_artifacts(explanation, _model().card):
             pass
 
     return everything

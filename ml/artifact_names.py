@@ -7,6 +7,10 @@ from ml.instruments import slug_of
 
 AUDIO_NAME = "audio.wav"
 OVERVIEW_NAME = "overview.png"
+JAMS_NAME = "result.jams"
+INSTRUMENTS_NAME = "instruments.csv"
+TIMELINE_NAME = "timeline.csv"
+EVIDENCE_NAME = "evidence.csv"
 SPECTROGRAM_NAME = "spectrogram"  # without ending, as the names of all that is both picture and numbers
 
 

@@ -2,11 +2,12 @@
 
 Every NPZ holds one map, float32 `(n_mels, n_frames)`: `relevance`, or `level_db` for the spectrogram, or
 `share` for what is truly an instrument's, with `frequencies_hz` `(n_mels,)` and `times_s` `(n_frames,)`. The
-JSON that goes with the files is `ml.results`.
+JSON that goes with the files is `ml.results`; JAMS and tables are `ml.exports`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,16 +18,23 @@ from scipy.io import wavfile
 
 from ml.artifact_names import (
     AUDIO_NAME,
+    EVIDENCE_NAME,
+    INSTRUMENTS_NAME,
+    JAMS_NAME,
     OVERVIEW_NAME,
     SPECTROGRAM_NAME,
+    TIMELINE_NAME,
     concept_name,
     evidence_name,
     map_name,
     mask_name,
 )
-from ml.classification import Progress
+from ml.checkpoint import ModelCard
+from ml.classification import Classification, Progress
+from ml.concepts.atlas import Atlas
 from ml.drawing import MapScale, MapSheet, draw_spectrogram
 from ml.explained import ConceptExplanation, Explanation, InstrumentExplanation, Spectrogram
+from ml.exports import evidence_table, instruments_table, jams_document, timeline_table
 from ml.overview import draw_overview
 from ml.pictures import TRUTH
 from ml.recording import Recording
@@ -42,6 +50,7 @@ __all__ = [
 ]
 
 PNG, NPZ, WAV = "image/png", "application/x-npz", "audio/wav"
+JAMS, CSV = "application/json", "text/csv; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -53,31 +62,52 @@ class Artifact:
     data: bytes
 
 
-def classification_artifacts(recording: Recording) -> Iterator[Artifact]:
-    """The file of a classification: what was analysed."""
-    yield Artifact(AUDIO_NAME, WAV, _wav(recording))
+def classification_artifacts(
+    recording: Recording, classification: Classification, card: ModelCard
+) -> Iterator[Artifact]:
+    """The files of a classification: what was analysed, and what was found as JAMS and CSV.
+
+    Parameters
+    ----------
+    recording : Recording
+    classification : Classification
+        Of the recording.
+    card : ModelCard
+        Of the model that listened.
+    """
+    yield from _heard_files(recording, classification, card)
 
 
 def explanation_artifacts(
-    explanation: Explanation, on_progress: Progress | None = None
+    explanation: Explanation,
+    card: ModelCard,
+    *,
+    atlas: Atlas | None = None,
+    on_progress: Progress | None = None,
 ) -> Iterator[Artifact]:
     """The files of an explanation, one by one.
 
     Parameters
     ----------
     explanation : Explanation
+    card : ModelCard
+        Of the model that was explained.
+    atlas : Atlas, optional
+        That of the model: says what concepts are called.
     on_progress : callable, optional
         Called with ("drawing", pictures done, pictures in all) before each picture; may raise to cancel.
 
     Yields
     ------
     Artifact
-        `audio.wav` and `overview.png`, then PNG and NPZ of the spectrogram, of every instrument's map, of its
-        true share where stems are known, of its concepts and their remainder; and its evidence as sound.
+        `audio.wav`, JAMS and CSV, `overview.png`, then PNG and NPZ of the spectrogram, of every instrument's
+        map, of its true share where stems are known, of its concepts and their remainder; and its evidence as
+        sound.
     """
     step = _Steps(explanation, on_progress)
     spectrogram = explanation.spectrogram
-    yield from classification_artifacts(explanation.recording)
+    yield from _heard_files(explanation.recording, explanation.classification, card, explanation, atlas)
+    yield Artifact(EVIDENCE_NAME, CSV, evidence_table(explanation))
     step()
     yield Artifact(OVERVIEW_NAME, PNG, draw_overview(explanation))
     step()
@@ -89,6 +119,25 @@ def explanation_artifacts(
         yield from _instrument_files(instrument, spectrogram, sheet, step)
     yield from _mask_files(explanation, step)
     step()
+
+
+def _heard_files(
+    recording: Recording,
+    classification: Classification,
+    card: ModelCard,
+    explanation: Explanation | None = None,
+    atlas: Atlas | None = None,
+) -> Iterator[Artifact]:
+    """What was analysed, and the result for other programs."""
+    audio = _wav(recording)
+    yield Artifact(AUDIO_NAME, WAV, audio)
+    sha256 = hashlib.sha256(audio).hexdigest()
+    document = jams_document(
+        recording, classification, card, audio_sha256=sha256, explanation=explanation, atlas=atlas
+    )
+    yield Artifact(JAMS_NAME, JAMS, document)
+    yield Artifact(INSTRUMENTS_NAME, CSV, instruments_table(classification, card))
+    yield Artifact(TIMELINE_NAME, CSV, timeline_table(classification))
 
 
 def _instrument_files(

@@ -7,7 +7,7 @@ model's own threshold for it, or the threshold that was asked for. In a silent w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +42,13 @@ class WindowScore:
 
 @dataclass(frozen=True)
 class Classification:
-    """Instruments by falling probability, and the timeline of windows."""
+    """Instruments by falling probability, the timeline of windows, and the threshold that was asked for (None
+    for the model's own).
+    """
 
     instruments: tuple[InstrumentScore, ...]
     timeline: tuple[WindowScore, ...]
+    threshold: float | None = field(default=None, kw_only=True)
 
     @property
     def found(self) -> tuple[str, ...]:
@@ -172,7 +175,8 @@ def judge(model: Model, heard: ListenedWindows, offset_s: float, threshold: floa
         )
         for window, row in zip(heard.windows, probabilities, strict=True)
     )
-    return Classification(tuple(sorted(overall.values(), key=lambda score: -score.probability)), timeline)
+    by_probability = tuple(sorted(overall.values(), key=lambda score: -score.probability))
+    return Classification(by_probability, timeline, threshold=threshold)
 
 
 def window_probabilities(model: Model, heard: ListenedWindows) -> NDArray[np.float64]:

@@ -31,17 +31,25 @@ class Recording:
         Where in the original it begins, when it is a part of one.
     gain : float
         What a rendering of MIDI was scaled by to stay below `PEAK_CEILING`; its parts are scaled alike.
+    whole_s : float or None
+        How long the original is that this is a part of; None for an original.
     """
 
     samples: NDArray[np.float32]
     sample_rate_hz: int
     start_s: float = 0.0
     gain: float = 1.0
+    whole_s: float | None = None
 
     @property
     def duration_s(self) -> float:
         """Length in seconds."""
         return len(self.samples) / self.sample_rate_hz
+
+    @property
+    def original_duration_s(self) -> float:
+        """Length of the original in seconds."""
+        return self.duration_s if self.whole_s is None else self.whole_s
 
     def part(self, start_s: float, duration_s: float) -> Recording:
         """Cut a part out.
@@ -66,7 +74,13 @@ class Recording:
                 f"start_s {start_s} lies after the recording's end at {self.duration_s:.2f} s."
             )
         last = first + max(1, round(duration_s * self.sample_rate_hz))
-        return Recording(self.samples[first:last], self.sample_rate_hz, self.start_s + start_s, self.gain)
+        return Recording(
+            self.samples[first:last],
+            self.sample_rate_hz,
+            self.start_s + start_s,
+            self.gain,
+            self.original_duration_s,
+        )
 
 
 def load_recording(

@@ -8,8 +8,12 @@ from functools import partial
 
 from ml.artifact_names import (
     AUDIO_NAME,
+    EVIDENCE_NAME,
+    INSTRUMENTS_NAME,
+    JAMS_NAME,
     OVERVIEW_NAME,
     SPECTROGRAM_NAME,
+    TIMELINE_NAME,
     concept_name,
     evidence_name,
     map_name,
@@ -29,11 +33,19 @@ Href = Callable[[str], str]  # artefact name -> where to get it
 ConceptHref = Callable[[str, int], str]  # layer and channel -> where more is told
 
 
-def classification_result(classification: Classification) -> dict[str, object]:
-    """The JSON result of a classification."""
+def classification_result(classification: Classification, href: Href | None = None) -> dict[str, object]:
+    """The JSON result of a classification.
+
+    Parameters
+    ----------
+    classification : Classification
+    href : callable, optional
+        Turns an artefact's name into its URL or path; without it the result names no files.
+    """
     return {
         "instruments": [asdict(score) for score in classification.instruments],
         "timeline": [asdict(window) for window in classification.timeline],
+        **({} if href is None else {"exports": _exports(href)}),
     }
 
 
@@ -56,7 +68,6 @@ def explanation_result(
     concept_href : callable, optional
         Where a layer's channel of the atlas is told of.
     """
-    named = partial(_concept_name, atlas=atlas, concept_href=concept_href)
     return {
         **classification_result(explanation.classification),
         "audio": {"wav": href(AUDIO_NAME)},
@@ -65,10 +76,21 @@ def explanation_result(
         "engine": explanation.engine,
         "method": explanation.method,
         "layer": explanation.layer,
-        "explanations": [
-            _instrument_result(instrument, href, named) for instrument in explanation.instruments
-        ],
+        "explanations": explanation_entries(explanation, href, atlas=atlas, concept_href=concept_href),
+        "exports": {**_exports(href), "evidence_csv": href(EVIDENCE_NAME)},
     }
+
+
+def explanation_entries(
+    explanation: Explanation,
+    href: Href,
+    *,
+    atlas: Atlas | None = None,
+    concept_href: ConceptHref | None = None,
+) -> list[dict[str, object]]:
+    """What `explanation_result` says of each explained instrument."""
+    named = partial(_concept_name, atlas=atlas, concept_href=concept_href)
+    return [_instrument_result(instrument, href, named) for instrument in explanation.instruments]
 
 
 def _instrument_result(
@@ -182,6 +204,10 @@ def _truth_result(truth: InstrumentTruth, mask: str, href: Href) -> dict[str, ob
         "shapley_correlation": truth.shapley_correlation,
         "mask": _links(mask, href),
     }
+
+
+def _exports(href: Href) -> dict[str, str]:
+    return {"jams": href(JAMS_NAME), "csv": href(INSTRUMENTS_NAME), "timeline_csv": href(TIMELINE_NAME)}
 
 
 def _links(name: str, href: Href) -> dict[str, str]:

@@ -24,11 +24,21 @@ class WindowScores(BaseModel):
     probabilities: dict[str, float]
 
 
+class ExportLinks(Open):
+    """Where the result is found in the formats of other programs."""
+
+    jams: str = Field(description="As a JAMS file: what is present, and every window's probabilities.")
+    csv: str = Field(description="The instruments, with probability and threshold, as CSV.")
+    timeline_csv: str = Field(description="The probabilities window by window, as CSV.")
+    evidence_csv: str | None = optional("Of an explanation: the evidence step by step, as CSV.")
+
+
 class ClassifyResult(Open):
     """Which instruments play, most probable first, and when."""
 
     instruments: list[InstrumentScore]
     timeline: list[WindowScores]
+    exports: ExportLinks | None = optional("The same for other programs.")
 
 
 class ImageAndNumbers(Open):

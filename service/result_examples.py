@@ -19,6 +19,11 @@ CLASSIFY_RESULT: dict[str, Any] = {
         {"instrument": "Trumpet", "probability": 0.02, "present": False},
     ],
     "timeline": [{"start_s": 0.0, "end_s": 5.0, "probabilities": {"Violin": 0.97, "Trumpet": 0.02}}],
+    "exports": {
+        "jams": f"{ARTIFACTS}/result.jams",
+        "csv": f"{ARTIFACTS}/instruments.csv",
+        "timeline_csv": f"{ARTIFACTS}/timeline.csv",
+    },
 }
 
 _QUALITY: dict[str, Any] = {
@@ -87,6 +92,7 @@ EXPLAIN_RESULT: dict[str, Any] = {
     "method": "alpha2-beta1",
     "layer": "features.conv5",
     "explanations": [_VIOLIN],
+    "exports": {**CLASSIFY_RESULT["exports"], "evidence_csv": f"{ARTIFACTS}/evidence.csv"},
 }
 
 _TRUTH: dict[str, Any] = {

@@ -7,7 +7,7 @@ science is imported when a command runs, never when the command line is loaded.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -31,6 +31,8 @@ from timbrescope.options import (
 )
 
 if TYPE_CHECKING:
+    from ml.artifacts import Artifact
+    from ml.checkpoint import ModelCard
     from ml.concepts.atlas import Atlas
     from ml.explained import ConceptExplanation, Explanation
     from ml.model import Model
@@ -47,20 +49,30 @@ def classify(
     file: FileArgument,
     model: ModelOption = "default",
     threshold: ThresholdOption = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder to write the result to, as JSON, JAMS and CSV.")
+    ] = None,
     as_json: JsonOption = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Say which instruments play in FILE."""
+    from ml.artifacts import classification_artifacts, classification_result
     from ml.classification import classify as classify_recording
-    from ml.results import classification_result
 
     loaded = open_model(model, device)
     recording = decoded(read_upload(file), loaded)
+    if out is not None:
+        _require_folder(out)
     classification = classify_recording(loaded, recording, threshold=threshold)
+    result = classification_result(classification, None if out is None else _in_folder(out))
+    if out is not None:
+        _write(out, classification_artifacts(recording, classification, loaded.card), result)
     if as_json:
-        print_json(classification_result(classification))
-    else:
-        screen().print(tables.classification(classification, file.name))
+        print_json(result)
+        return
+    screen().print(tables.classification(classification, file.name))
+    if out is not None:
+        screen().print(f"The result and the sound are in {out}/", highlight=False)
 
 
 def explain(
@@ -104,7 +116,7 @@ def explain(
         contrast=contrast,
         **_score_of(data, recording, None if duration_s is None else (start_s or 0.0) + duration_s),
     )
-    _tell(explanation, out, file.name, _atlas_of(model, loaded), as_json=as_json)
+    _tell(explanation, loaded.card, out, file.name, _atlas_of(model, loaded), as_json=as_json)
 
 
 def check(
@@ -137,7 +149,7 @@ def check(
         method=method,
         layer=layer,
     )
-    _tell(explanation, out, "mix", _atlas_of(model, loaded), as_json=as_json)
+    _tell(explanation, loaded.card, out, "mix", _atlas_of(model, loaded), as_json=as_json)
 
 
 def _score_of(data: bytes, recording: Recording, until_s: float | None) -> dict[str, Any]:
@@ -173,16 +185,27 @@ def _atlas_of(name: str, model: Model) -> Atlas | None:
         return None
 
 
-def _tell(explanation: Explanation, out: Path, title: str, atlas: Atlas | None, *, as_json: bool) -> None:
-    """Write all there is of an explanation to a folder, and print what it says."""
-    from ml.artifacts import explanation_artifacts
-    from ml.results import explanation_result
+def _in_folder(out: Path) -> Callable[[str], str]:
+    """Where an artefact is found, by its name."""
+    return lambda name: str(out / name)
 
-    result = explanation_result(explanation, lambda name: str(out / name), atlas=atlas)
+
+def _write(out: Path, artifacts: Iterable[Artifact], result: dict[str, object]) -> None:
+    """Write artefacts and the result that tells of them to a folder."""
     make_folder(out)
-    for artifact in explanation_artifacts(explanation):
+    for artifact in artifacts:
         (out / artifact.name).write_bytes(artifact.data)
     (out / "result.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _tell(
+    explanation: Explanation, card: ModelCard, out: Path, title: str, atlas: Atlas | None, *, as_json: bool
+) -> None:
+    """Write all there is of an explanation to a folder, and print what it says."""
+    from ml.artifacts import explanation_artifacts, explanation_result
+
+    result = explanation_result(explanation, _in_folder(out), atlas=atlas)
+    _write(out, explanation_artifacts(explanation, card, atlas=atlas), result)
     if as_json:
         print_json(result)
         return

@@ -39,8 +39,8 @@ def classify_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     classification = classify(
         model, recording, threshold=job.parameters.threshold, on_progress=attempt.progress
     )
-    _keep(attempt, artifacts.classification_artifacts(recording))
-    return classification_result(classification)
+    _keep(attempt, artifacts.classification_artifacts(recording, classification, model.card))
+    return classification_result(classification, partial(artifact_path, job.id))
 
 
 def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
@@ -94,7 +94,7 @@ def warm_up(model: Model) -> None:
     explanation = explain(
         model, Recording(noise, model.sample_rate_hz), instruments=model.card.labels[:1], n_concepts=0
     )
-    for _ in artifacts.explanation_artifacts(explanation):
+    for _ in artifacts.explanation_artifacts(explanation, model.card):
         pass
 
 
@@ -153,11 +153,13 @@ def _played_stems(
 def _explained(
     job: Job, attempt: Attempt, explanation: Explanation, model: Model, here: Workplace
 ) -> Outcome:
-    _keep(attempt, artifacts.explanation_artifacts(explanation, on_progress=attempt.progress))
+    atlas = here.host.atlas(model)
+    made = artifacts.explanation_artifacts(explanation, model.card, atlas=atlas, on_progress=attempt.progress)
+    _keep(attempt, made)
     return explanation_result(
         explanation,
         partial(artifact_path, job.id),
-        atlas=here.host.atlas(model),
+        atlas=atlas,
         concept_href=partial(concept_path, model.card.id),
     )
 

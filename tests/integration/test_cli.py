@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -30,8 +31,9 @@ def timbrescope(*arguments: str | Path, timeout_s: float = 240.0) -> subprocess.
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
 
-def test_classify_prints_json_with_the_contracts_keys() -> None:
-    answer = timbrescope("classify", EXAMPLE, "--json")
+def test_classify_prints_json_with_the_contracts_keys(tmp_path: Path) -> None:
+    out = tmp_path / "found"
+    answer = timbrescope("classify", EXAMPLE, "--out", out, "--json")
     assert answer.returncode == 0, answer.stderr
     result = json.loads(answer.stdout)
     assert {entry["instrument"] for entry in result["instruments"] if entry["present"]} == {
@@ -39,6 +41,14 @@ def test_classify_prints_json_with_the_contracts_keys() -> None:
         "Celesta",
     }
     assert result["timeline"][0]["end_s"] == 5.0
+    assert json.loads((out / "result.json").read_text()) == result
+    written = {"result.json", "audio.wav", *(Path(link).name for link in result["exports"].values())}
+    assert {path.name for path in out.iterdir()} == written
+    with Path(result["exports"]["csv"]).open(newline="") as table:
+        present = {row["instrument"] for row in csv.DictReader(table) if row["present"] == "true"}
+    assert present == {"Trumpet", "Celesta"}
+    (tags, _) = json.loads(Path(result["exports"]["jams"]).read_bytes())["annotations"]
+    assert {entry["value"] for entry in tags["data"]} == present
 
 
 def test_classify_prints_a_table_also_for_midi() -> None:
@@ -65,6 +75,8 @@ def test_explain_writes_every_artefact_it_names(tmp_path: Path) -> None:
         assert Path(concept["map"]["png"]).read_bytes().startswith(b"\x89PNG")
     assert np.abs(np.sum(parts, axis=0) - whole).max() < 1e-5 * np.abs(whole).max()
     named = {"audio.wav", "result.json", "spectrogram.png", "spectrogram.npz", "map-celesta.png"}
+    named |= {Path(link).name for link in result["exports"].values()}
+    assert len(result["exports"]) == 4
     assert named <= {path.name for path in out.iterdir()}
 
 
@@ -98,6 +110,7 @@ def test_a_check_says_how_true_the_maps_are(tmp_path: Path) -> None:
         (["classify", EXAMPLE, "--threshold", "7"], "threshold 7.0 is outside 0..1"),
         (["classify", EXAMPLE, "--device", "tpu"], "Unknown device 'tpu'"),
         (["explain", EXAMPLE, "--out", "x", "--instrument", "Kazoo"], "There are: Acoustic Grand Piano,"),
+        (["classify", EXAMPLE, "--out", "README.md"], "README.md is not a folder"),
         (["explain", EXAMPLE, "--out", "README.md"], "README.md is not a folder"),
         (
             ["explain", EXAMPLE, "--out", "x", "--method", "guess"],

@@ -31,8 +31,8 @@ N_ROWS = 300
 
 
 @pytest.fixture(scope="module")
-def artifacts(explanation: Explanation) -> dict[str, Artifact]:
-    return {artifact.name: artifact for artifact in explanation_artifacts(explanation)}
+def artifacts(explanation: Explanation, shipped: Model) -> dict[str, Artifact]:
+    return {artifact.name: artifact for artifact in explanation_artifacts(explanation, shipped.card)}
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,11 @@ def picture(png: bytes) -> NDArray[np.int_]:
 
 
 @pytest.mark.parametrize("which", ["explanation", "proven"])
-def test_every_link_is_a_file_and_every_file_is_linked(which: str, request: pytest.FixtureRequest) -> None:
+def test_every_link_is_a_file_and_every_file_is_linked(
+    which: str, shipped: Model, request: pytest.FixtureRequest
+) -> None:
     explanation: Explanation = request.getfixturevalue(which)
-    artifacts = [artifact.name for artifact in explanation_artifacts(explanation)]
+    artifacts = [artifact.name for artifact in explanation_artifacts(explanation, shipped.card)]
     linked: list[str] = []
 
     def href(name: str) -> str:
@@ -67,6 +69,9 @@ def test_the_result_has_the_contracts_shape(explanation: Explanation) -> None:
     result = explanation_result(explanation, lambda name: name)
     assert result.keys() >= {"instruments", "timeline", "spectrogram", "explanations"}
     assert classification_result(explanation.classification).items() <= result.items()
+    exports = {"jams": "result.jams", "csv": "instruments.csv", "timeline_csv": "timeline.csv"}
+    assert classification_result(explanation.classification, str)["exports"] == exports
+    assert result["exports"] == {**exports, "evidence_csv": "evidence.csv"}
     first = result["explanations"][0]  # type: ignore[index]
     assert first.keys() == {
         *("instrument", "probability", "found", "contrast", "map"),
@@ -128,8 +133,8 @@ def test_the_api_description_shows_this_very_shape(explanation: Explanation, pro
     assert checked == shown
 
 
-def test_masks_are_what_the_stems_say(proven: Explanation) -> None:
-    artifacts = {artifact.name: artifact for artifact in explanation_artifacts(proven)}
+def test_masks_are_what_the_stems_say(proven: Explanation, shipped: Model) -> None:
+    artifacts = {artifact.name: artifact for artifact in explanation_artifacts(proven, shipped.card)}
     result = explanation_result(proven, lambda name: name)
     total = np.zeros_like(proven.spectrogram.level_db)
     for entry in result["explanations"]:  # type: ignore[attr-defined]
@@ -164,8 +169,10 @@ def test_the_sound_is_what_was_analysed(explanation: Explanation, artifacts: dic
     np.testing.assert_array_equal(samples, explanation.recording.samples)
 
 
-def test_files_are_the_same_bytes_each_time(explanation: Explanation, artifacts: dict[str, Artifact]) -> None:
-    again = {artifact.name: artifact.data for artifact in explanation_artifacts(explanation)}
+def test_files_are_the_same_bytes_each_time(
+    explanation: Explanation, shipped: Model, artifacts: dict[str, Artifact]
+) -> None:
+    again = {artifact.name: artifact.data for artifact in explanation_artifacts(explanation, shipped.card)}
     assert again == {name: artifact.data for name, artifact in artifacts.items()}
 
 
