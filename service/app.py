@@ -14,6 +14,7 @@ from service.description import API_VERSION, describe
 from service.errors import install_error_handlers
 from service.metrics import Metrics
 from service.middleware import RequestRecorder
+from service.rates import RateHeaders
 from service.routes import analysis, catalog, concepts, health, jobs, orders, pages
 from service.services import open_services
 from service.settings import ServiceSettings
@@ -43,6 +44,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.add_middleware(RateHeaders)
     app.add_middleware(RequestRecorder, metrics=metrics)
     install_error_handlers(app)
     for module in (analysis, orders, jobs, catalog, concepts, health, pages):

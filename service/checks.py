@@ -27,12 +27,13 @@ class StemUpload:
 
 @dataclass(frozen=True)
 class CheckSubmission:
-    """What a client asks for; the instruments are in the order of the stems."""
+    """What a client asks for; the instruments are in the order of the stems, `owner` is the id of its key."""
 
     stems: tuple[StemUpload, ...]
     instruments: tuple[str, ...]
     model_id: str | None
     parameters: Parameters
+    owner: str = ""
 
 
 def submit_check(services: Services, submission: CheckSubmission) -> Job:
@@ -63,6 +64,7 @@ def submit_check(services: Services, submission: CheckSubmission) -> Job:
         model=ModelRef(model.id, model.sha256, model.version),
         parameters=submission.parameters,
         created_at=datetime.now(UTC),
+        owner=submission.owner,
     )
     uploads = (stem.data for stem in submission.stems)
     services.store.admit(job, *uploads, max_queued=settings.max_queued_interactive)

@@ -12,16 +12,38 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
+from starlette.routing import Match, Mount
 
 from ml.errors import InvalidRequestError, TimbrescopeError
 from worker.connection import UNAVAILABLE, unavailable
-from worker.errors import InternalError, UnauthorizedError
+from worker.errors import ForbiddenError, InternalError, UnauthorizedError
 from worker.problems import MEDIA_TYPE, Problem, problem_of, problem_type, retry_after_s
+from worker.request_errors import BadRequestError, HeadTooLargeError, UploadTimedOutError
 
 log = logging.getLogger(__name__)
 
 _LONGEST_ECHO = 60
+_LONGEST_PATH = 200
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_OF_FILES = "GET, HEAD"
+
+
+# After these nothing that the client sends on the connection can be trusted to be a request.
+_ENDING = (BadRequestError, HeadTooLargeError, UploadTimedOutError)
+
+
+class RefusedWhileReading(HTTPException):
+    """Carries an error out of the reading of a body.
+
+    It has to be of this type, because the framework turns everything else that is raised while it reads a
+    form into "400".
+    """
+
+    def __init__(self, reason: TimbrescopeError) -> None:
+        super().__init__(problem_of(reason).status)
+        self.reason = reason
 
 
 class ProblemResponse(JSONResponse):
@@ -45,6 +67,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(TimbrescopeError, _on_domain_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RefusedWhileReading, _on_refusal)
+    app.add_exception_handler(ClientDisconnect, _on_departure)
     app.add_exception_handler(Exception, _on_fault)
     for error in UNAVAILABLE:
         app.add_exception_handler(error, _on_unavailable)
@@ -52,31 +76,41 @@ def install_error_handlers(app: FastAPI) -> None:
 
 async def _on_domain_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, TimbrescopeError)
-    return _answer(error)
+    return error_response(error)
 
 
 async def _on_unavailable(request: Request, error: Exception) -> ProblemResponse:
     log.warning("the store does not answer", extra={"error": repr(error)})
-    return _answer(unavailable(error))
+    return error_response(unavailable(error))
+
+
+async def _on_refusal(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, RefusedWhileReading)
+    return error_response(error.reason)
+
+
+async def _on_departure(request: Request, error: Exception) -> ProblemResponse:
+    return error_response(BadRequestError("The body broke off."))  # for the log: nobody is there to read it
 
 
 async def _on_fault(request: Request, error: Exception) -> ProblemResponse:
-    return _answer(InternalError("A fault in the service; its log says more."))
+    return error_response(InternalError("A fault in the service; its log says more."))
 
 
 async def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)
     faults = [_fault(found) for found in error.errors()]
     sentence = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
-    return _answer(InvalidRequestError(f"{sentence}.", extra={"errors": faults}))
+    return error_response(InvalidRequestError(f"{sentence}.", extra={"errors": faults}))
 
 
 async def _on_http_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)
     status = HTTPStatus(error.status_code)
+    path = request.url.path[:_LONGEST_PATH]
     detail = {
-        HTTPStatus.NOT_FOUND: f"There is nothing at {request.url.path}.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"{request.url.path} does not take {request.method}.",
+        HTTPStatus.NOT_FOUND: f"There is nothing at {path}.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"{path} does not take {request.method[:_LONGEST_ECHO]}.",
     }.get(status, f"{error.detail}")
     problem = Problem(
         type=problem_type(status.phrase.lower().replace(" ", "-")),
@@ -84,17 +118,37 @@ async def _on_http_error(request: Request, error: Exception) -> ProblemResponse:
         status=int(status),
         detail=detail,
     )
-    return problem_response(problem, headers=dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return problem_response(problem, headers=headers)
 
 
-def _answer(error: TimbrescopeError) -> ProblemResponse:
+def _allowed(request: Request) -> str:
+    """The methods that a path takes. The router names only those of the first route that has the path."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    methods = [
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    if "GET" in methods:
+        methods.insert(1, "HEAD")  # `service.heads`
+    return ", ".join(methods) or _OF_FILES
+
+
+def error_response(error: TimbrescopeError) -> ProblemResponse:
+    """The answer to who met this error."""
     headers = {}
+    if isinstance(error, _ENDING):
+        headers["Connection"] = "close"
     wait_s = retry_after_s(error)
     if wait_s is not None:
         headers["Retry-After"] = str(wait_s)
-    if isinstance(error, UnauthorizedError):
-        reason = error.extra.get("error")  # RFC 6750, 3.1: absent when no key was sent
-        headers["WWW-Authenticate"] = "Bearer" if reason is None else f'Bearer error="{reason}"'
+    if isinstance(error, UnauthorizedError | ForbiddenError):
+        # RFC 6750, 3.1: nothing more is said when no key was sent
+        reasons = (f'{name}="{error.extra[name]}"' for name in ("error", "scope") if name in error.extra)
+        headers["WWW-Authenticate"] = f"Bearer {', '.join(reasons)}".rstrip()
     return problem_response(problem_of(error), headers=headers)
 
 

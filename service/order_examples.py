@@ -119,19 +119,6 @@ TRAINING_SUCCEEDED: dict[str, Any] = {
     },
 }
 
-NO_KEY = problem(
-    "unauthorized",
-    "An admin key is needed",
-    401,
-    "This call needs the admin key, as `Authorization: Bearer KEY`.",
-)
-NO_ADMIN = problem(
-    "admin-disabled",
-    "No admin key is set",
-    403,
-    "This call needs an admin key, and none is set: start the API with TIMBRESCOPE_ADMIN_KEY, or the whole "
-    "service with `timbrescope up`, which makes one.",
-)
 PLACE_TAKEN = problem(
     "place-taken", "A job is at work there", 409, f"Job {JOB_ID} is at work on the same place.", job=JOB_ID
 )

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ml.errors import within
 from ml.synthesis.recipe import Recipe, require_both_parts, require_safe
 from ml.training.config import TrainingConfig
+from service.access import Caller
 from service.services import Services
 from service.submission import fault_of, hand_over
 from worker.errors import JobUnfinishedError, ModelExistsError, PlaceTakenError
@@ -56,7 +57,7 @@ class TrainingRequest(BaseModel):
     overwrite: bool = Field(False, description="Whether a model of this id may be replaced.")
 
 
-def order_dataset(services: Services, asked: DatasetRequest) -> Job:
+def order_dataset(services: Services, caller: Caller, asked: DatasetRequest) -> Job:
     """Checks the request and hands it to the workers; a job that makes the same there already is the answer.
 
     Raises
@@ -78,10 +79,10 @@ def order_dataset(services: Services, asked: DatasetRequest) -> Job:
         audio=asked.audio,
         stems=asked.stems,
     )
-    return _admit(services, JobKind.DATASET, order)
+    return _admit(services, caller, JobKind.DATASET, order)
 
 
-def order_training(services: Services, asked: TrainingRequest) -> Job:
+def order_training(services: Services, caller: Caller, asked: TrainingRequest) -> Job:
     """Checks the request and hands it to the workers; raises like `order_dataset`."""
     catalog = services.catalog
     if asked.model_id in catalog.announced_ids():
@@ -89,18 +90,18 @@ def order_training(services: Services, asked: TrainingRequest) -> Job:
     if catalog.published(asked.model_id) is not None and not asked.overwrite:
         raise ModelExistsError(f"There is a model {asked.model_id!r} already; `overwrite` replaces it.")
     order = TrainingOrder(
-        dataset_url=_dataset_url(services, asked.dataset),
+        dataset_url=_dataset_url(services, caller, asked.dataset),
         model_id=asked.model_id,
         config=asked.config.to_dict(),
         overwrite=asked.overwrite,
     )
-    return _admit(services, JobKind.TRAINING, order)
+    return _admit(services, caller, JobKind.TRAINING, order)
 
 
-def _dataset_url(services: Services, dataset: str) -> str:
+def _dataset_url(services: Services, caller: Caller, dataset: str) -> str:
     if not is_job_id(dataset):
         return place_below(services.settings.dataset_places, dataset, field="dataset")
-    job = services.store.get(dataset)
+    job = services.store.get(dataset, caller.audiences)
     if not isinstance(job.order, DatasetOrder):
         raise fault_of("dataset", f"Job {job.id} makes no data set")
     if job.status is not JobStatus.SUCCEEDED:
@@ -108,8 +109,8 @@ def _dataset_url(services: Services, dataset: str) -> str:
     return job.order.url
 
 
-def _admit(services: Services, kind: JobKind, order: DatasetOrder | TrainingOrder) -> Job:
-    job = Job(id=new_job_id(), kind=kind, created_at=datetime.now(UTC), order=order)
+def _admit(services: Services, caller: Caller, kind: JobKind, order: DatasetOrder | TrainingOrder) -> Job:
+    job = Job(id=new_job_id(), kind=kind, created_at=datetime.now(UTC), order=order, owner=caller.owner)
     try:
         services.store.admit(job, max_queued=services.settings.max_queued_batch)
     except PlaceTakenError as error:

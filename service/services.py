@@ -8,11 +8,13 @@ from redis import Redis
 
 from service.metrics import Metrics
 from service.settings import ServiceSettings
+from worker.api_keys import ApiKeys
 from worker.artifacts import ArtifactStore
 from worker.catalog import Catalog
 from worker.connection import connect
 from worker.feed import Feed
 from worker.queue import JobQueue
+from worker.rates import Rates
 from worker.store import JobStore, Lifetimes
 
 
@@ -28,6 +30,8 @@ class Services:
     queue: JobQueue
     feed: Feed
     metrics: Metrics
+    api_keys: ApiKeys
+    rates: Rates
 
     async def close(self) -> None:
         """Gives up all connections."""
@@ -39,6 +43,7 @@ class Services:
 def open_services(settings: ServiceSettings, metrics: Metrics) -> Services:
     """Makes the services. Nothing is connected before it is needed, so Redis may come later."""
     redis = connect(settings.redis_url)
+    admin_key = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     lifetimes = Lifetimes(settings.result_ttl_s, settings.tombstone_ttl_s, settings.unfinished_ttl_s)
     return Services(
         settings=settings,
@@ -49,6 +54,8 @@ def open_services(settings: ServiceSettings, metrics: Metrics) -> Services:
         queue=JobQueue(settings),
         feed=Feed(settings.redis_url),
         metrics=metrics,
+        api_keys=ApiKeys(redis, admin_key),
+        rates=Rates(redis),
     )
 
 

@@ -25,13 +25,14 @@ _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client asks for."""
+    """What a client asks for; `owner` is the id of its key."""
 
     kind: JobKind
     filename: str | None
     data: bytes
     model_id: str | None
     parameters: Parameters
+    owner: str = ""
 
 
 def submit(services: Services, submission: Submission) -> Job:
@@ -58,6 +59,7 @@ def submit(services: Services, submission: Submission) -> Job:
         model=ModelRef(model.id, model.sha256, model.version),
         parameters=asked,
         created_at=datetime.now(UTC),
+        owner=submission.owner,
     )
     services.store.admit(job, submission.data, max_queued=settings.max_queued_interactive)
     hand_over(services, job)

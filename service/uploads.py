@@ -1,7 +1,8 @@
 """Taking recordings in: the bounds that hold while a body is still being read.
 
-Conventions: a body is refused by its head where that is enough (not a form, too long), else as soon as it
-has exceeded the bound; it never gathers unbounded. The forms' fields are in `service.forms`.
+Conventions: a body is refused by its head where that is enough (not a form, too long, from somebody who may
+not send it), else as soon as it has exceeded the bound; it never gathers unbounded. The forms' fields are in
+`service.forms`.
 """
 
 import asyncio
@@ -10,13 +11,15 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.responses import Response
 from starlette.types import Message, Receive
 
-from ml.errors import InvalidRequestError
+from ml.errors import InvalidRequestError, TimbrescopeError
 from ml.media import TooManyBytesError, UnsupportedMediaError
+from service.rates import require_leave_to_send
 
 # What a form may hold besides the recording: boundaries, part headers and all other fields.
 FORM_OVERHEAD_BYTES = 256 * 1024
@@ -35,10 +38,12 @@ class UploadRoute(APIRoute):
         handle = super().get_route_handler()
 
         async def handle_bounded(request: Request) -> Response:
-            max_bytes: int = request.app.state.services.settings.max_upload_bytes
+            services = request.app.state.services
+            max_bytes: int = services.settings.max_upload_bytes
             try:
+                await run_in_threadpool(require_leave_to_send, request, services)
                 _require_form(request)
-            except UnsupportedMediaError:
+            except TimbrescopeError:
                 await _drain(request.receive)
                 raise
             try:

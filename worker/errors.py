@@ -49,6 +49,18 @@ class PlaceTakenError(ConflictError):
     code: ClassVar[str] = "place-taken"
 
 
+class IdempotencyKeyReusedError(TimbrescopeError):
+    """The request's Idempotency-Key came with another request before."""
+
+    code: ClassVar[str] = "idempotency-key-reused"
+
+
+class IdempotencyInFlightError(ConflictError):
+    """The first request with this Idempotency-Key is being decided at this moment."""
+
+    code: ClassVar[str] = "idempotency-in-flight"
+
+
 class ModelExistsError(ConflictError):
     """There is a model of this id already."""
 
@@ -80,15 +92,21 @@ class StillRenderingError(TimbrescopeError):
 
 
 class UnauthorizedError(TimbrescopeError):
-    """The request needs an admin key, and came without one or with a wrong one."""
+    """The request needs an API key and came without one, or came with one that opens nothing."""
 
     code: ClassVar[str] = "unauthorized"
 
 
-class AdminDisabledError(TimbrescopeError):
-    """The request needs an admin key, and this service has none."""
+class ForbiddenError(TimbrescopeError):
+    """The request came with a good API key, which may not do this."""
 
-    code: ClassVar[str] = "admin-disabled"
+    code: ClassVar[str] = "forbidden"
+
+
+class RateLimitedError(TimbrescopeError):
+    """The API key has asked for more jobs than it may; `extra` holds `retry_after_s`."""
+
+    code: ClassVar[str] = "rate-limited"
 
 
 class UnsupportedBodyError(TimbrescopeError):

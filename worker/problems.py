@@ -24,7 +24,7 @@ from ml.errors import (
     UnknownModelError,
 )
 from ml.media import InvalidMediaError, MediaError, MediaTooLargeError, UnsupportedMediaError
-from worker import errors
+from worker import errors, request_errors
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -75,12 +75,31 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     errors.JobDeletedError: (HTTPStatus.GONE, "The job was deleted"),
     errors.UnknownArtifactError: (HTTPStatus.NOT_FOUND, "Unknown artefact"),
     errors.PlaceTakenError: (HTTPStatus.CONFLICT, "A job is at work there"),
+    errors.IdempotencyKeyReusedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "Idempotency-Key was used before"),
+    errors.IdempotencyInFlightError: (HTTPStatus.CONFLICT, "The same request is in flight"),
     errors.JobUnfinishedError: (HTTPStatus.CONFLICT, "The job has not succeeded"),
     errors.ModelGoneError: (HTTPStatus.GONE, "The model is gone"),
-    errors.UnauthorizedError: (HTTPStatus.UNAUTHORIZED, "An admin key is needed"),
-    errors.AdminDisabledError: (HTTPStatus.FORBIDDEN, "No admin key is set"),
+    errors.UnauthorizedError: (HTTPStatus.UNAUTHORIZED, "A valid API key is needed"),
+    errors.ForbiddenError: (HTTPStatus.FORBIDDEN, "The API key may not do this"),
+    errors.RateLimitedError: (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     errors.UnsupportedBodyError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not a supported kind of body"),
     errors.BodyTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"),
+    request_errors.BadRequestError: (HTTPStatus.BAD_REQUEST, "Not a request that can be read"),
+    request_errors.HeadTooLargeError: (
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "The headers are too large",
+    ),
+    request_errors.AddressTooLongError: (HTTPStatus.REQUEST_URI_TOO_LONG, "The address is too long"),
+    request_errors.HeadTimedOutError: (HTTPStatus.REQUEST_TIMEOUT, "The request took too long to arrive"),
+    request_errors.UploadTimedOutError: (HTTPStatus.REQUEST_TIMEOUT, "The upload took too long"),
+    request_errors.MisdirectedError: (HTTPStatus.MISDIRECTED_REQUEST, "Addressed to another host"),
+    request_errors.ForeignOriginError: (HTTPStatus.FORBIDDEN, "Sent by a page of another origin"),
+    request_errors.TooManyUploadsError: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads at once"),
+    request_errors.TooManyConnectionsError: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections"),
+    request_errors.RangeNotSatisfiableError: (
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+        "The file has no such part",
+    ),
     errors.QueueFullError: (HTTPStatus.SERVICE_UNAVAILABLE, "The queue is full"),
     errors.StillRenderingError: (HTTPStatus.SERVICE_UNAVAILABLE, "Still being rendered"),
     errors.NoWorkerError: (HTTPStatus.SERVICE_UNAVAILABLE, "No worker"),
@@ -97,6 +116,9 @@ RETRY_AFTER_S: dict[type[TimbrescopeError], int] = {
     errors.NoWorkerError: 5,
     errors.StillRenderingError: 2,
     errors.StoreUnavailableError: 5,
+    request_errors.TooManyUploadsError: 2,
+    request_errors.TooManyConnectionsError: 2,
+    errors.IdempotencyInFlightError: 1,
 }
 
 
@@ -119,4 +141,6 @@ def problem_type(code: str) -> str:
 
 def retry_after_s(error: TimbrescopeError) -> int | None:
     """After how long trying again makes sense; None where it makes none."""
+    if "retry_after_s" in error.extra:
+        return int(str(error.extra["retry_after_s"]))
     return next((RETRY_AFTER_S[cls] for cls in type(error).__mro__ if cls in RETRY_AFTER_S), None)

@@ -20,18 +20,14 @@ from redis.exceptions import WatchError
 
 from worker import jobs, keys
 from worker.admission import Admission
-from worker.errors import (
-    JobDeletedError,
-    JobExpiredError,
-    UnknownJobError,
-    WorkerLostError,
-)
+from worker.errors import WorkerLostError
 from worker.filters import ALL, JobFilter
 from worker.ids import is_job_id
 from worker.jobs import Job, JobStatus, QueueName
 from worker.problems import Problem, problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
+from worker.tombstones import Absence, Fate, absence, tombstone_text
 
 log = logging.getLogger(__name__)
 
@@ -83,18 +79,39 @@ class JobStore:
             job, uploads, lifetime_s=self._lifetimes.unfinished_ttl_s, max_queued=max_queued
         )
 
-    def get(self, job_id: str) -> Job:
-        """The job.
+    def get(self, job_id: str, audiences: Collection[str] | None = None) -> Job:
+        """The job, if these audiences may see it; None may see all.
 
         Raises
         ------
         UnknownJobError, JobExpiredError, JobDeletedError
-            When it is not there.
+            When it is not there. What may not be seen is not there, and looking for it takes as long.
         """
-        record = self._redis.get(keys.record(job_id)) if is_job_id(job_id) else None
+        if not is_job_id(job_id):
+            raise absence(job_id, None)
+        if audiences is not None:
+            self._require_sight(job_id, audiences)
+        record = self._redis.get(keys.record(job_id))
         if record is None:
-            raise self._absence(job_id)
+            raise self._absence(job_id, audiences)
         return jobs.from_record(cast(bytes, record))
+
+    def _require_sight(self, job_id: str, audiences: Collection[str]) -> None:
+        """Decided without the record, so that its size does not show in the time that it takes."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hget(keys.AUDIENCES, job_id)
+            pipe.get(keys.tombstone(job_id))
+            pipe.zcard(keys.JOBS)
+            pipe.hlen(keys.AUDIENCES)
+            audience, tombstone, n_kept, n_listed = cast(
+                tuple[bytes | None, bytes | None, int, int], tuple(pipe.execute())
+            )
+        if audience is None and n_kept > n_listed:
+            self.sweep()
+            self._adopt()
+            audience = cast(bytes | None, self._redis.hget(keys.AUDIENCES, job_id))
+        if audience is None or audience.decode() not in audiences:
+            raise absence(job_id, None if audience is not None else tombstone, audiences)
 
     def uploads(self, job_id: str) -> tuple[bytes, ...]:
         """The recordings of a job that has not ended."""
@@ -225,7 +242,8 @@ class JobStore:
         job = self.get(job_id)
         with self._redis.pipeline(transaction=True) as pipe:
             self._forget(pipe, job)
-            pipe.set(keys.tombstone(job_id), "deleted", px=round(self._lifetimes.tombstone_ttl_s * 1000))
+            text = tombstone_text(Fate.DELETED, job.audience)
+            pipe.set(keys.tombstone(job_id), text, px=round(self._lifetimes.tombstone_ttl_s * 1000))
             pipe.execute()
 
     def withdraw(self, job: Job) -> None:
@@ -299,7 +317,7 @@ class JobStore:
             pipe.pexpireat(key, expires_ms)
         pipe.zadd(keys.EXPIRIES, {after.id: expires_ms})
         gone_ms = expires_ms + round(self._lifetimes.tombstone_ttl_s * 1000)
-        pipe.set(keys.tombstone(after.id), "expired", pxat=gone_ms)
+        pipe.set(keys.tombstone(after.id), tombstone_text(Fate.EXPIRED, after.audience), pxat=gone_ms)
         pipe.hincrby(keys.OUTCOMES, f"{after.kind}:{after.status}", 1)
 
     def _leave(self, pipe: Pipeline, job: Job) -> None:
@@ -315,13 +333,8 @@ class JobStore:
             pipe.zrem(index, job.id)
         pipe.hdel(keys.AUDIENCES, job.id)
 
-    def _absence(self, job_id: str) -> UnknownJobError | JobExpiredError | JobDeletedError:
-        fate = self._redis.get(keys.tombstone(job_id)) if is_job_id(job_id) else None
-        if fate == b"expired":
-            return JobExpiredError(f"Job {job_id} has expired, and its files with it.")
-        if fate == b"deleted":
-            return JobDeletedError(f"Job {job_id} was deleted.")
-        return UnknownJobError(f"There is no job {job_id[:64]!r}.")
+    def _absence(self, job_id: str, audiences: Collection[str] | None = None) -> Absence:
+        return absence(job_id, cast(bytes | None, self._redis.get(keys.tombstone(job_id))), audiences)
 
 
 def _now() -> datetime:

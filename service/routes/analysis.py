@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service import examples
+from service.access import INFER_ONLY, Asking, Caller
 from service.answers import Prefer, job_answer, job_answers
 from service.checks import CheckSubmission, StemUpload, submit_check
 from service.documentation import problems
@@ -21,6 +22,7 @@ from service.forms import (
     ExplainForm,
     FieldsGivenOnce,
 )
+from service.rates import ONE_JOB
 from service.schemas import JobDocument
 from service.services import Provided, Services
 from service.submission import Submission, submit
@@ -30,9 +32,12 @@ from worker.questions import Parameters
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(tags=["analysis"], route_class=UploadRoute)
+router = APIRouter(tags=["analysis"], route_class=UploadRoute, dependencies=[INFER_ONLY])
 
 _PROBLEMS = {
+    "no_key": examples.NO_KEY,
+    "wrong_scope": examples.WRONG_SCOPE,
+    "rate_limited": examples.RATE_LIMITED,
     "bad_body": examples.BAD_BODY,
     "too_long": examples.TOO_LONG,
     "unknown_format": examples.UNKNOWN_FORMAT,
@@ -57,18 +62,20 @@ _EXPLAINED = {"audio": "audio.wav", "overview": "overview.png"}
         **problems(**_PROBLEMS),
     },
     form_limits=FORM_LIMITS,
-    dependencies=[Depends(FieldsGivenOnce(ClassifyForm))],
+    dependencies=[Depends(FieldsGivenOnce(ClassifyForm)), ONE_JOB],
     summary="Say which instruments play",
 )
 async def classify(
     form: Annotated[ClassifyForm, Form(media_type="multipart/form-data")],
     services: Provided,
+    caller: Asking,
     prefer: Prefer = None,
 ) -> Response:
     """Takes a recording and says which instruments play in it, over all and in every window of five
     seconds.
     """
-    return await _analyse(services, JobKind.CLASSIFY, form, Parameters(threshold=form.threshold), prefer)
+    parameters = Parameters(threshold=form.threshold)
+    return await _analyse(services, caller, JobKind.CLASSIFY, form, parameters=parameters, prefer=prefer)
 
 
 @router.post(
@@ -80,12 +87,13 @@ async def classify(
         **problems(**_PROBLEMS, **_WAY_PROBLEMS),
     },
     form_limits=FORM_LIMITS,
-    dependencies=[Depends(FieldsGivenOnce(ExplainForm))],
+    dependencies=[Depends(FieldsGivenOnce(ExplainForm)), ONE_JOB],
     summary="Say which instruments play, and show why",
 )
 async def explain(
     form: Annotated[ExplainForm, Form(media_type="multipart/form-data")],
     services: Provided,
+    caller: Asking,
     prefer: Prefer = None,
 ) -> Response:
     """Takes a recording, says which instruments play in it, and maps the evidence for each over frequency
@@ -105,7 +113,7 @@ async def explain(
         layer=form.layer,
         contrast=form.contrast,
     )
-    return await _analyse(services, JobKind.EXPLAIN, form, parameters, prefer)
+    return await _analyse(services, caller, JobKind.EXPLAIN, form, parameters=parameters, prefer=prefer)
 
 
 @router.post(
@@ -117,12 +125,13 @@ async def explain(
         **problems(**_PROBLEMS, **_WAY_PROBLEMS, different_stems=examples.DIFFERENT_STEMS),
     },
     form_limits=CHECK_LIMITS,
-    dependencies=[Depends(FieldsGivenOnce(CheckForm))],
+    dependencies=[Depends(FieldsGivenOnce(CheckForm)), ONE_JOB],
     summary="Score maps against the stems of a mix",
 )
 async def check(
     form: Annotated[CheckForm, Form(media_type="multipart/form-data")],
     services: Provided,
+    caller: Asking,
     prefer: Prefer = None,
 ) -> Response:
     """Takes the stems of a mix, each with its instrument, explains their sum, and says how true the maps are.
@@ -137,6 +146,7 @@ async def check(
         parameters=Parameters(
             n_concepts=form.concepts, engine=form.engine, method=form.method, layer=form.layer
         ),
+        owner=caller.owner,
     )
     job = await run_in_threadpool(submit_check, services, submission)
     size = sum(len(stem.data) for stem in submission.stems)
@@ -145,10 +155,16 @@ async def check(
 
 
 async def _analyse(
-    services: Services, kind: JobKind, form: ClassifyForm, parameters: Parameters, prefer: str | None
+    services: Services,
+    caller: Caller,
+    kind: JobKind,
+    form: ClassifyForm | ExplainForm,
+    *,
+    parameters: Parameters,
+    prefer: str | None,
 ) -> Response:
     data = await form.file.read()
-    submission = Submission(kind, form.file.filename, data, form.model, parameters)
+    submission = Submission(kind, form.file.filename, data, form.model, parameters, caller.owner)
     job = await run_in_threadpool(submit, services, submission)
     log.info("accepted", extra={"job": job.id, "kind": job.kind, "size": len(data)})
     return await job_answer(services, job, prefer)

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from service import examples
+from service.access import KNOWN_ONLY
 from service.documentation import answer, link, problems
 from service.schemas import InstrumentDocument, InstrumentList, ModelList
 from service.services import Provided
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], dependencies=[KNOWN_ONLY])
 
 _FIRST = "$response.body#/models/0/id"
 _LINKS = {
@@ -23,7 +24,9 @@ _LINKS = {
     response_model=ModelList,
     responses={
         200: answer("The models", ModelList, examples.MODEL_LIST, links=_LINKS),
-        **problems(no_worker=examples.NOT_READY, store_unavailable=examples.STORE_UNAVAILABLE),
+        **problems(
+            no_key=examples.NO_KEY, no_worker=examples.NOT_READY, store_unavailable=examples.STORE_UNAVAILABLE
+        ),
     },
     summary="List the models and the methods",
 )
@@ -38,6 +41,7 @@ def list_models(services: Provided) -> ModelList:
     responses={
         200: answer("The instruments", InstrumentList, examples.INSTRUMENT_LIST),
         **problems(
+            no_key=examples.NO_KEY,
             unknown_model=examples.UNKNOWN_MODEL,
             no_worker=examples.NOT_READY,
             store_unavailable=examples.STORE_UNAVAILABLE,

@@ -9,11 +9,12 @@ from starlette.responses import Response
 
 from ml.errors import UnknownConceptError, UnknownModelError
 from service import concept_examples as examples
+from service.access import KNOWN_ONLY
 from service.concept_schemas import AtlasDocument, ConceptDocument
 from service.documentation import answer, link, problems, raw_answer
 from service.errors import problem_response
 from service.etag import matches, strong_etag
-from service.examples import INVALID_CHANNEL, NOT_READY, STORE_UNAVAILABLE
+from service.examples import INVALID_CHANNEL, NO_KEY, NOT_READY, STORE_UNAVAILABLE
 from service.references import rendered
 from service.services import Provided, Services
 from worker.catalog import PublishedModel
@@ -22,7 +23,7 @@ from worker.problems import Problem
 from worker.questions import ModelRef
 from worker.references import Reference
 
-router = APIRouter(prefix="/models/{model_id}/concepts", tags=["models"])
+router = APIRouter(prefix="/models/{model_id}/concepts", tags=["models"], dependencies=[KNOWN_ONLY])
 
 ModelId = Annotated[str, Path(description="A model's id.", examples=["default"])]
 Layer = Annotated[str, Path(description="One of the atlas's layers.", examples=["features.conv5"])]
@@ -30,6 +31,7 @@ Channel = Annotated[int, Path(ge=0, description="A channel of it.", examples=[17
 
 _KINDS: tuple[Literal["wav", "png"], ...] = ("wav", "png")
 _ABSENT = {
+    "no_key": NO_KEY,
     "model_not_found": examples.MODEL_NOT_FOUND,
     "missing_atlas": examples.MISSING_ATLAS,
     "store_unavailable": STORE_UNAVAILABLE,

@@ -5,6 +5,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.responses import Response
 
 from service import examples
+from service.access import KNOWN_ONLY
 from service.documentation import answer, problems, raw_answer
 from service.schemas import HealthDocument
 from service.services import Provided
@@ -45,8 +46,9 @@ def ready(services: Provided) -> HealthDocument:
     response_class=Response,
     responses={
         200: raw_answer("Figures in Prometheus's text format", {"text/plain": examples.METRICS}),
-        **problems(),
+        **problems(no_key=examples.NO_KEY),
     },
+    dependencies=[KNOWN_ONLY],
     summary="Figures for Prometheus",
 )
 def metrics(services: Provided) -> Response:

@@ -1,6 +1,6 @@
 """The jobs: looked up, listed, followed, cancelled, and the files that they made.
 
-Conventions: jobs that only an operator may see are to everybody else as if they were not there.
+Conventions: jobs that a caller may not see are as if they were not there.
 """
 
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from ml.errors import InvalidRequestError
 from service import examples, order_examples, sse
-from service.access import Asking, Caller
+from service.access import Caller, Seeing
 from service.answers import JOB_LINKS
 from service.documentation import answer, link, problems, raw_answer
 from service.etag import matches, strong_etag
@@ -32,6 +32,7 @@ JobId = Annotated[str, Path(description="The job's id.", examples=[JOB_ID])]
 _FIRST = {"job": link("get_job", "The newest of them.", job_id="$response.body#/jobs/0/id")}
 
 _GONE = problems(
+    no_key=examples.NO_KEY,
     unknown_job=examples.UNKNOWN_JOB,
     job_expired=examples.JOB_EXPIRED,
     store_unavailable=examples.STORE_UNAVAILABLE,
@@ -43,13 +44,17 @@ _GONE = problems(
     response_model=JobList,
     responses={
         200: answer("Some of the jobs", JobList, examples.JOB_LIST, links=_FIRST),
-        **problems(invalid=examples.INVALID_QUERY, store_unavailable=examples.STORE_UNAVAILABLE),
+        **problems(
+            no_key=examples.NO_KEY,
+            invalid=examples.INVALID_QUERY,
+            store_unavailable=examples.STORE_UNAVAILABLE,
+        ),
     },
     summary="List the jobs, newest first",
 )
 def list_jobs(
     services: Provided,
-    caller: Asking,
+    caller: Seeing,
     limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="How many jobs at most.")] = 20,
     cursor: Annotated[str | None, Query(description="From `next` of the page before.")] = None,
 ) -> JobList:
@@ -71,7 +76,7 @@ def list_jobs(
     responses={200: answer("The job", JobDocument, examples.JOB_SUCCEEDED, links=JOB_LINKS), **_GONE},
     summary="Look at a job",
 )
-def get_job(services: Provided, caller: Asking, job_id: JobId) -> JobDocument:
+def get_job(services: Provided, caller: Seeing, job_id: JobId) -> JobDocument:
     """The job with its progress and, once it has succeeded, its result. Expired and deleted jobs answer
     410.
     """
@@ -95,7 +100,7 @@ def get_job(services: Provided, caller: Asking, job_id: JobId) -> JobDocument:
     },
     summary="Cancel or delete a job",
 )
-def delete_job(services: Provided, caller: Asking, job_id: JobId) -> Response:
+def delete_job(services: Provided, caller: Seeing, job_id: JobId) -> Response:
     """Cancels a job that is queued or running; deletes one that has ended, with the files that it keeps here.
 
     A training that has finished an epoch first makes a model of the best one, for which it takes a moment
@@ -127,7 +132,7 @@ def delete_job(services: Provided, caller: Asking, job_id: JobId) -> Response:
 )
 async def follow_job(
     services: Provided,
-    caller: Asking,
+    caller: Seeing,
     job_id: JobId,
     last_event_id: Annotated[
         str | None, Header(description="Where to go on; browsers send it by themselves.")
@@ -175,7 +180,7 @@ async def _events(services: Services, job: Job, after: str) -> AsyncIterator[str
 )
 def get_artifact(
     services: Provided,
-    caller: Asking,
+    caller: Seeing,
     job_id: JobId,
     name: Annotated[str, Path(description="The file's name, as linked.", examples=["spectrogram.png"])],
     if_none_match: Annotated[str | None, Header(description="ETags of copies that the client has.")] = None,
@@ -192,6 +197,4 @@ def get_artifact(
 
 def _visible(services: Services, caller: Caller, job_id: str) -> Job:
     """The job, if the caller may see it."""
-    job = services.store.get(job_id)
-    caller.require_sight(job)
-    return job
+    return services.store.get(job_id, caller.audiences)

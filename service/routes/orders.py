@@ -1,4 +1,4 @@
-"""`POST /datasets` and `POST /trainings`: an order in, a job out; for who has the admin key."""
+"""`POST /datasets` and `POST /trainings`: an order in, a job out; for who has an API key of scope admin."""
 
 import logging
 from typing import Any
@@ -8,22 +8,24 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service import order_examples as examples
-from service.access import ADMIN_ONLY
+from service.access import ADMIN_ONLY, Operating
 from service.answers import Prefer, job_answer, job_answers
 from service.bodies import JSON, YAML, read_body
 from service.documentation import problems
-from service.examples import STORE_UNAVAILABLE, UNKNOWN_JOB
+from service.examples import NO_KEY, RATE_LIMITED, STORE_UNAVAILABLE, UNKNOWN_JOB, WRONG_SCOPE
 from service.orders import DatasetRequest, TrainingRequest, order_dataset, order_training
+from service.rates import ONE_JOB
 from service.schemas import JobDocument
 from service.services import Provided
 
 log = logging.getLogger(__name__)
 
-router = APIRouter(tags=["making"], dependencies=[ADMIN_ONLY])
+router = APIRouter(tags=["making"], dependencies=[ADMIN_ONLY, ONE_JOB])
 
 _COMMON_PROBLEMS = {
-    "no_key": examples.NO_KEY,
-    "no_admin": examples.NO_ADMIN,
+    "no_key": NO_KEY,
+    "wrong_scope": WRONG_SCOPE,
+    "rate_limited": RATE_LIMITED,
     "place_taken": examples.PLACE_TAKEN,
     "body_too_large": examples.BODY_TOO_LARGE,
     "unsupported_body": examples.UNSUPPORTED_BODY,
@@ -45,7 +47,9 @@ def _body(schema: str, example: dict[str, Any], yaml_example: str | None = None)
     status_code=202,
     response_model=JobDocument,
     responses={
-        **job_answers(ended=examples.DATASET_SUCCEEDED, queued=examples.DATASET_QUEUED),
+        **job_answers(
+            ended=examples.DATASET_SUCCEEDED, queued=examples.DATASET_QUEUED, manifest="manifest.json"
+        ),
         **problems(
             invalid_recipe=examples.INVALID_RECIPE,
             dataset_conflict=examples.DATASET_CONFLICT,
@@ -55,13 +59,15 @@ def _body(schema: str, example: dict[str, Any], yaml_example: str | None = None)
     openapi_extra=_body("DatasetRequest", examples.DATASET_REQUEST, examples.DATASET_REQUEST_YAML),
     summary="Make a data set",
 )
-async def make_dataset(request: Request, services: Provided, prefer: Prefer = None) -> Response:
+async def make_dataset(
+    request: Request, services: Provided, caller: Operating, prefer: Prefer = None
+) -> Response:
     """Takes a recipe as JSON or YAML and renders its clips, spread over all workers.
 
     The same recipe at the same place again goes on with what is there; another recipe there is refused (409).
     """
     asked = await read_body(request, DatasetRequest)
-    job = await run_in_threadpool(order_dataset, services, asked)
+    job = await run_in_threadpool(order_dataset, services, caller, asked)
     log.info("accepted", extra={"job": job.id, "kind": job.kind})
     return await job_answer(services, job, prefer)
 
@@ -71,7 +77,9 @@ async def make_dataset(request: Request, services: Provided, prefer: Prefer = No
     status_code=202,
     response_model=JobDocument,
     responses={
-        **job_answers(ended=examples.TRAINING_SUCCEEDED, queued=examples.TRAINING_QUEUED),
+        **job_answers(
+            ended=examples.TRAINING_SUCCEEDED, queued=examples.TRAINING_QUEUED, curves="curves.png"
+        ),
         **problems(
             invalid_config=examples.INVALID_CONFIG,
             model_exists=examples.MODEL_EXISTS,
@@ -83,12 +91,14 @@ async def make_dataset(request: Request, services: Provided, prefer: Prefer = No
     openapi_extra=_body("TrainingRequest", examples.TRAINING_REQUEST),
     summary="Train a model",
 )
-async def train_model(request: Request, services: Provided, prefer: Prefer = None) -> Response:
+async def train_model(
+    request: Request, services: Provided, caller: Operating, prefer: Prefer = None
+) -> Response:
     """Trains a network on a data set; the finished model can be asked for at once, on every worker.
 
     Every epoch is an event of the job. Cancelled after its first epoch, a training makes a model of its best.
     """
     asked = await read_body(request, TrainingRequest)
-    job = await run_in_threadpool(order_training, services, asked)
+    job = await run_in_threadpool(order_training, services, caller, asked)
     log.info("accepted", extra={"job": job.id, "kind": job.kind})
     return await job_answer(services, job, prefer)

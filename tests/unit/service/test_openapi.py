@@ -151,7 +151,7 @@ def test_orders_are_described_with_every_field() -> None:
         assert {media["schema"]["$ref"] for media in content.values()} == {f"#/components/schemas/{name}"}
         assert set(schemas_[name]["properties"]) == fields
         assert all(field["description"] for field in schemas_[name]["properties"].values())
-        assert OPERATIONS[call]["security"] == [{"adminKey": []}]
+        assert OPERATIONS[call]["security"] == [{"apiKey": []}]
         assert {"401", "403", "409", "413", "415", "422"} <= set(OPERATIONS[call]["responses"])
     assert "n_clips" in schemas_["Recipe"]["properties"]
     assert "n_epochs" in schemas_["TrainingConfig"]["properties"]

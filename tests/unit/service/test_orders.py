@@ -54,7 +54,7 @@ def fields_of(problem: dict[str, Any]) -> list[str]:
         ("Basic YTpi", "Bearer"),
         (f"Bearer {KEY}x", 'Bearer error="invalid_token"'),
         (f"Bearer {KEY[:-1]}", 'Bearer error="invalid_token"'),
-        ("Bearer", "Bearer"),
+        ("Bearer", 'Bearer error="invalid_token"'),
     ],
 )
 def test_nobody_passes_without_the_key(
@@ -65,12 +65,6 @@ def test_nobody_passes_without_the_key(
     assert_problem(answer, 401, "unauthorized")
     assert answer.headers["www-authenticate"] == challenge
     assert KEY not in answer.text
-
-
-@pytest.mark.parametrize("call", ["/datasets", "/trainings"])
-def test_without_a_key_set_nobody_may(start_api: StartApi, call: str) -> None:
-    problem = assert_problem(start_api().post(call, json={}, headers=BEARER), 403, "admin-disabled")
-    assert "TIMBRESCOPE_ADMIN_KEY" in problem["detail"]
 
 
 def test_the_key_needs_no_certain_case(admin: httpx.Client) -> None:
@@ -229,10 +223,9 @@ def test_jobs_of_operators_are_not_there_for_others(admin: httpx.Client, store: 
     listed = [entry["id"] for entry in plain.get("/jobs").json()["jobs"]]
     assert listed == [other]
     assert [entry["id"] for entry in admin.get("/jobs").json()["jobs"]] == [job, other]
-    for key in ({}, {"Authorization": "Bearer wrong"}):
-        for call in ("", "/events", "/artifacts/manifest.json"):
-            assert_problem(plain.get(f"/jobs/{job}{call}", headers=key), 404, "unknown-job")
-        assert_problem(plain.delete(f"/jobs/{job}", headers=key), 404, "unknown-job")
+    for call in ("", "/events", "/artifacts/manifest.json"):
+        assert_problem(plain.get(f"/jobs/{job}{call}"), 404, "unknown-job")
+    assert_problem(plain.delete(f"/jobs/{job}"), 404, "unknown-job")
     absent = plain.get(f"/jobs/{new_job_id()}").json()
     assert set(absent) == set(plain.get(f"/jobs/{job}").json())
     assert store.get(job).status == "queued"
