@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import redis.asyncio
 from redis import Redis
+from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
     BusyLoadingError,
@@ -37,13 +38,18 @@ UNAVAILABLE = (
 )
 
 
-def connect(url: str, *, patience: int = 1) -> Redis:
-    """A client that tries again `patience` times, ever more slowly (up to 2 s), before it gives up."""
+def connect(url: str, *, patience: int = 1, waits: bool = False) -> Redis:
+    """A client that tries again `patience` times, ever more slowly (up to 2 s), before it gives up.
+
+    It does so when the connection breaks, and only if it `waits` also when no answer comes in time: who has
+    somebody waiting says within `ANSWER_TIMEOUT_S` that Redis stands still.
+    """
+    worth_it = (ConnectionError, TimeoutError) if waits else (ConnectionError,)
     return Redis.from_url(
         url,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=ANSWER_TIMEOUT_S,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2.0), patience),
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2.0), patience, worth_it),
     )
 
 
@@ -53,6 +59,7 @@ def connect_async(url: str, *, longest_block_s: float) -> redis.asyncio.Redis:
         url,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=ANSWER_TIMEOUT_S + longest_block_s,
+        retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=2.0), 1, (ConnectionError,)),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from urllib.parse import quote
 
 from pydantic import TypeAdapter
@@ -99,7 +100,8 @@ class Job:
     `order` for those that make something. `owner` is the id of the API key that asked, empty without one;
     `request_id` and `trace` (a W3C traceparent) name the request that did. `callback` is the URL that wants
     to hear of the end. `fingerprint` is the same for the same question about the same sound; a job that is
-    `cached` was answered with an earlier one's result.
+    `cached` was answered with an earlier one's result. `mark` names the client's key (`worker.idempotency`)
+    that it was made under, if any.
     """
 
     id: str
@@ -126,6 +128,7 @@ class Job:
     callback: str | None = None
     fingerprint: str = ""
     cached: bool = False
+    mark: str = ""
     record_version: int = RECORD_VERSION
 
     @property
@@ -172,6 +175,29 @@ def artifact_path(job_id: str, name: str) -> str:
     return f"/jobs/{job_id}/artifacts/{quote(name, safe='')}"
 
 
+def repeat(job: Job, earlier: Job, now: datetime) -> Job:
+    """The job asks what an earlier one has answered: it ends at once with that result, all links its own."""
+    return replace(
+        job,
+        status=JobStatus.SUCCEEDED,
+        started_at=now,
+        finished_at=now,
+        progress=earlier.progress,
+        result=None if earlier.result is None else _relinked(earlier.result, earlier.path, job.path),
+        cached=True,
+    )
+
+
+def _relinked(value: Any, old_path: str, new_path: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _relinked(member, old_path, new_path) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_relinked(member, old_path, new_path) for member in value]
+    if isinstance(value, str) and value.startswith(f"{old_path}/"):
+        return new_path + value.removeprefix(old_path)
+    return value
+
+
 def begin(job: Job, token: str, now: datetime) -> Job:
     """A new attempt takes the job; an older attempt, if there is one, loses it."""
     _check(job, JobStatus.RUNNING)
@@ -201,6 +227,12 @@ def rest(job: Job, token: str) -> Job:
     return replace(job, attempts=0, attempt_token=None)
 
 
+def give_back(job: Job, token: str) -> Job:
+    """The attempt was kept from its work by something that is no fault of the job's, and does not count."""
+    require_owner(job, token)
+    return replace(job, attempts=job.attempts - 1, attempt_token=None)
+
+
 def ask_to_stop(job: Job) -> Job:
     """Somebody wants no more than what is there: whoever works on the job makes that whole and ends it."""
     _check(job, JobStatus.CANCELLED)
@@ -208,9 +240,12 @@ def ask_to_stop(job: Job) -> Job:
 
 
 def use_model(job: Job, token: str, model: ModelRef) -> Job:
-    """The attempt says which weights it computes with, should they differ from those announced."""
+    """The attempt says which weights it computes with, should they differ from those announced.
+
+    What it finds out then is not the answer to the question that was asked of those.
+    """
     require_owner(job, token)
-    return replace(job, model=model)
+    return replace(job, model=model, fingerprint="")
 
 
 def succeed(job: Job, token: str, result: dict[str, object], now: datetime) -> Job:

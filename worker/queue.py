@@ -17,7 +17,7 @@ from kombu.utils.scheduling import priority_cycle
 from redis import Redis
 
 from worker import keys
-from worker.connection import CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
+from worker.connection import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
 from worker.jobs import Job, JobKind, QueueName
 from worker.references import Reference, to_message
 from worker.settings import SharedSettings
@@ -87,6 +87,8 @@ def celery_app(settings: SharedSettings) -> Celery:
             "unacked_restore_interval": RESTORE_SWEEP_S,
             "unacked_restore_throttle": 1,
             "socket_connect_timeout": CONNECT_TIMEOUT_S,
+            "socket_timeout": ANSWER_TIMEOUT_S,
+            "socket_keepalive": True,
         },
     )
     return app

@@ -209,6 +209,10 @@ class JobStore:
         """The attempt has done a piece of the work and leaves the next one to anybody."""
         return self._change(job_id, lambda job: jobs.rest(job, token))
 
+    def give_back(self, job_id: str, token: str) -> Job:
+        """The attempt leaves the job to another, and does not count."""
+        return self._change(job_id, lambda job: jobs.give_back(job, token))
+
     def succeed(self, job_id: str, token: str, result: dict[str, object]) -> Job:
         """The attempt ends the job with a result."""
         return self._change(job_id, lambda job: jobs.succeed(job, token, result, _now()))
@@ -279,6 +283,7 @@ class JobStore:
 
     def _change(self, job_id: str, transition: Callable[[Job], Job]) -> Job:
         key = keys.record(job_id)
+        after: Job | None = None
         with self._redis.pipeline(transaction=True) as pipe:
             while True:
                 try:
@@ -286,6 +291,8 @@ class JobStore:
                     record = cast(bytes | None, pipe.get(key))
                     if record is None:
                         raise self._absence(job_id)
+                    if after is not None and record == jobs.to_record(after):
+                        return after  # it was made, and only the answer was lost
                     before = jobs.from_record(record)
                     after = self._dated(transition(before))
                     pipe.multi()

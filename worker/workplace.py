@@ -76,7 +76,7 @@ class Workplace:
 def workplace() -> Workplace:
     """This process's workplace, with the default model loaded."""
     settings = worker_settings()
-    redis = connect(settings.redis_url, patience=PATIENCE)
+    redis = connect(settings.redis_url, patience=PATIENCE, waits=True)
     # What works beside the jobs has connections of its own, and does not wait long.
     beside = connect(settings.redis_url)
     catalog = Catalog(beside)
