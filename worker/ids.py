@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 import uuid
+from datetime import datetime
 
 _PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -27,6 +28,17 @@ def new_job_id() -> str:
     return str(uuid.UUID(int=value))
 
 
+def first_id_at(moment: datetime) -> str:
+    """What no id made at this moment or later, to the millisecond, comes before."""
+    milliseconds = min(max(int(moment.timestamp() * 1000), 0), (1 << 48) - 1)
+    return str(uuid.UUID(int=milliseconds << 80))
+
+
 def is_job_id(text: str) -> bool:
     """Whether `text` could be the id of a job."""
     return _PATTERN.fullmatch(text) is not None
+
+
+def made_at_s(job_id: str) -> float:
+    """When a job's id was made, in Unix seconds."""
+    return (uuid.UUID(job_id).int >> 80) / 1000
