@@ -18,12 +18,15 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import WatchError
 
-from worker import jobs, keys
+from worker import idempotency, jobs, keys, result_cache
 from worker.admission import Admission
 from worker.errors import WorkerLostError
+from worker.figures import WAITING, Figures, count_in, observe_in
 from worker.filters import ALL, JobFilter
+from worker.idempotency import Mark
 from worker.ids import is_job_id
 from worker.jobs import Job, JobStatus, QueueName
+from worker.listing import JobPage, Listing
 from worker.problems import Problem, problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
@@ -35,8 +38,6 @@ log = logging.getLogger(__name__)
 # would only repeat what the record says.
 MAX_EVENTS = {QueueName.INTERACTIVE: 1_000, QueueName.BATCH: 10_000}
 _SWEEP_BATCH = 200
-# How many records are read at a time where not all are wanted.
-_FILTERED_BATCH = 200
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,6 @@ class Lifetimes:
     unfinished_ttl_s: float
 
 
-@dataclass(frozen=True)
-class JobPage:
-    """Some of the jobs, newest first; `next_before` is the id to go on from, None at the end."""
-
-    jobs: tuple[Job, ...]
-    next_before: str | None
-
-
 class JobStore:
     """The records of all jobs."""
 
@@ -63,9 +56,13 @@ class JobStore:
         self._redis = redis
         self._lifetimes = lifetimes
         self._admission = Admission(redis)
+        self.figures = Figures(redis)
+        self._listing = Listing(redis, self.sweep)
 
-    def admit(self, job: Job, *uploads: bytes, max_queued: int) -> None:
+    def admit(self, job: Job, *uploads: bytes, max_queued: int, mark: Mark | None = None) -> None:
         """Stores a queued job, with the recordings that it is about, unless its queue is full.
+
+        Under an idempotency key, `mark` is what the request has taken of it, and is the job's from now on.
 
         Raises
         ------
@@ -73,11 +70,40 @@ class JobStore:
             When `max_queued` jobs wait already.
         PlaceTakenError
             When another job that has not ended writes to the same place; it names that job.
+        IdempotencyInFlightError
+            When another request has the mark.
         """
         self.sweep()
-        self._admission.admit(
-            job, uploads, lifetime_s=self._lifetimes.unfinished_ttl_s, max_queued=max_queued
-        )
+        lifetime_s = self._lifetimes.unfinished_ttl_s
+        self._admission.admit(job, uploads, lifetime_s=lifetime_s, max_queued=max_queued, mark=mark)
+
+    def repeat(self, job: Job, earlier: Job, *, mark: Mark | None = None) -> Job | None:
+        """Stores a job that ends at once with what an earlier one has found out, and copies of its files.
+
+        None when the earlier job has gone; raises like `admit` for the mark.
+        """
+        repeated = self._dated(jobs.repeat(job, earlier, _now()))
+        files = (keys.artifacts, keys.artifact_info)
+        sources = (keys.record(earlier.id), *(key(earlier.id) for key in files))
+        with self._redis.pipeline(transaction=True) as pipe:
+            while True:
+                try:
+                    pipe.watch(*sources, keys.idempotency(job.owner, job.mark))  # type: ignore[no-untyped-call]
+                    if pipe.exists(keys.record(job.id)):
+                        return repeated  # it was stored, and only the answer was lost
+                    if not pipe.exists(sources[0]):
+                        return None
+                    idempotency.require_taken(pipe, job.owner, mark)
+                    pipe.multi()
+                    for key in files:
+                        pipe.copy(key(earlier.id), key(job.id))
+                    self._list(pipe, repeated)
+                    self._write(pipe, job, repeated)
+                    idempotency.keep(pipe, repeated)
+                    pipe.execute()
+                    return repeated
+                except WatchError:
+                    log.debug("what a job repeats changed in between", extra={"job": job.id})
 
     def get(self, job_id: str, audiences: Collection[str] | None = None) -> Job:
         """The job, if these audiences may see it; None may see all.
@@ -90,28 +116,11 @@ class JobStore:
         if not is_job_id(job_id):
             raise absence(job_id, None)
         if audiences is not None:
-            self._require_sight(job_id, audiences)
+            self._listing.require_sight(job_id, audiences)
         record = self._redis.get(keys.record(job_id))
         if record is None:
             raise self._absence(job_id, audiences)
         return jobs.from_record(cast(bytes, record))
-
-    def _require_sight(self, job_id: str, audiences: Collection[str]) -> None:
-        """Decided without the record, so that its size does not show in the time that it takes."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.hget(keys.AUDIENCES, job_id)
-            pipe.get(keys.tombstone(job_id))
-            pipe.zcard(keys.JOBS)
-            pipe.hlen(keys.AUDIENCES)
-            audience, tombstone, n_kept, n_listed = cast(
-                tuple[bytes | None, bytes | None, int, int], tuple(pipe.execute())
-            )
-        if audience is None and n_kept > n_listed:
-            self.sweep()
-            self._adopt()
-            audience = cast(bytes | None, self._redis.hget(keys.AUDIENCES, job_id))
-        if audience is None or audience.decode() not in audiences:
-            raise absence(job_id, None if audience is not None else tombstone, audiences)
 
     def uploads(self, job_id: str) -> tuple[bytes, ...]:
         """The recordings of a job that has not ended."""
@@ -135,44 +144,7 @@ class JobStore:
         self, limit: int, before: str | None = None, *, audiences: Collection[str], wanted: JobFilter = ALL
     ) -> JobPage:
         """Up to `limit` wanted jobs of these audiences that are older than `before`, newest first."""
-        self.sweep()
-        self._adopt()
-        shown: list[Job] = []
-        while True:
-            # One more than asked for tells whether there is a next page.
-            n_read = limit - len(shown) + 1 if wanted == ALL else _FILTERED_BATCH
-            ids = self._ids_before(before, n_read, audiences)
-            records = cast(list[bytes | None], self._redis.mget([keys.record(i) for i in ids])) if ids else []
-            found = (jobs.from_record(record) for record in records if record is not None)
-            shown += (job for job in found if wanted.holds(job))
-            if len(shown) > limit:
-                return JobPage(tuple(shown[:limit]), next_before=shown[limit - 1].id)
-            if len(ids) < n_read:
-                return JobPage(tuple(shown), next_before=None)
-            before = ids[-1]
-
-    def _adopt(self) -> None:
-        """Lists the jobs that a version of the program without audiences has admitted."""
-        if self._redis.zcard(keys.JOBS) <= self._redis.hlen(keys.AUDIENCES):
-            return
-        listed = set(cast(list[bytes], self._redis.hkeys(keys.AUDIENCES)))
-        for member in cast(list[bytes], self._redis.zrange(keys.JOBS, 0, -1)):
-            record = None if member in listed else self._redis.get(keys.record(member.decode()))
-            if record is not None:
-                audience = jobs.from_record(cast(bytes, record)).audience
-                self._redis.zadd(keys.jobs_of(audience), {member: 0})
-                self._redis.hset(keys.AUDIENCES, member.decode(), audience)
-
-    def _ids_before(self, before: str | None, limit: int, audiences: Collection[str]) -> list[str]:
-        """The newest ids of all these audiences' together."""
-        bound = f"({before}" if before else "+"
-        with self._redis.pipeline(transaction=False) as pipe:
-            for audience in audiences:
-                index = keys.jobs_of(audience)
-                pipe.zrange(index, bound, "-", bylex=True, desc=True, offset=0, num=limit)
-            found = cast(list[list[bytes]], pipe.execute())
-        newest = sorted((member.decode() for members in found for member in members), reverse=True)
-        return newest[:limit]
+        return self._listing.page(limit, before, audiences=audiences, wanted=wanted)
 
     def outcomes(self) -> dict[tuple[str, str], int]:
         """How many jobs have ended, by kind and status."""
@@ -313,6 +285,8 @@ class JobStore:
         pipe.xadd(events, {"event": jobs.to_event(after)}, maxlen=most, approximate=True)
         if before.status is JobStatus.QUEUED and after.status is not JobStatus.QUEUED:
             pipe.zrem(keys.queue(after.queue), after.id)
+            waited_s = (_now() - after.created_at).total_seconds()
+            observe_in(pipe, "job_stage_seconds", waited_s, kind=after.kind, stage=WAITING)
         if after.expires_at is None:
             return
         expires_ms = _milliseconds(after.expires_at)
@@ -323,9 +297,12 @@ class JobStore:
         for key in keys.parts(after.id):
             pipe.pexpireat(key, expires_ms)
         pipe.zadd(keys.EXPIRIES, {after.id: expires_ms})
+        idempotency.expire(pipe, after, expires_ms)
+        result_cache.enter(pipe, after, expires_ms)
         gone_ms = expires_ms + round(self._lifetimes.tombstone_ttl_s * 1000)
         pipe.set(keys.tombstone(after.id), tombstone_text(Fate.EXPIRED, after.audience), pxat=gone_ms)
         pipe.hincrby(keys.OUTCOMES, f"{after.kind}:{after.status}", 1)
+        _measure_end(pipe, after)
 
     def _leave(self, pipe: Pipeline, job: Job) -> None:
         """Nobody need work on the job any more, and its place is free."""
@@ -334,14 +311,29 @@ class JobStore:
         if job.order is not None:
             pipe.hdel(keys.PLACES, job.order.place)
 
+    def _list(self, pipe: Pipeline, job: Job) -> None:
+        for index in (keys.JOBS, keys.jobs_of(job.audience)):
+            pipe.zadd(index, {job.id: 0})
+        pipe.hset(keys.AUDIENCES, job.id, job.audience)
+
     def _forget(self, pipe: Pipeline, job: Job) -> None:
         pipe.delete(*keys.parts(job.id))
+        idempotency.free(pipe, job)
+        result_cache.leave(pipe, job)
         for index in (keys.JOBS, keys.EXPIRIES, keys.jobs_of(job.audience)):
             pipe.zrem(index, job.id)
         pipe.hdel(keys.AUDIENCES, job.id)
 
     def _absence(self, job_id: str, audiences: Collection[str] | None = None) -> Absence:
         return absence(job_id, cast(bytes | None, self._redis.get(keys.tombstone(job_id))), audiences)
+
+
+def _measure_end(pipe: Pipeline, job: Job) -> None:
+    if job.finished_at is not None:
+        lasted_s = (job.finished_at - job.created_at).total_seconds()
+        observe_in(pipe, "job_seconds", lasted_s, kind=job.kind, status=job.status)
+    if job.error is not None:
+        count_in(pipe, "job_failures", kind=job.kind, problem=job.error.type)
 
 
 def _now() -> datetime:
