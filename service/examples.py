@@ -126,7 +126,7 @@ STORE_UNAVAILABLE = problem(
     "store-unavailable",
     "The store is not available",
     503,
-    "The store of jobs does not answer at the moment (ConnectionError).",
+    "The store of jobs is full; it takes nothing new until something expires or is deleted.",
 )
 NOT_READY = problem("no-worker", "No worker", 503, "No worker is ready at the moment.")
 NO_KEY = problem(
@@ -229,4 +229,12 @@ INVALID_QUERY = problem(
     422,
     "limit: Input should be less than or equal to 100, not '1000'.",
     errors=[{"field": "limit", "message": "Input should be less than or equal to 100, not '1000'"}],
+)
+
+BEYOND_THE_END = problem(
+    "range-not-satisfiable",
+    "The file has no such part",
+    416,
+    "The file is 441044 bytes long; there is nothing at 'bytes=500000-'.",
+    size_bytes=441044,
 )

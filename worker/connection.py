@@ -4,6 +4,7 @@ Conventions: clients return bytes. `unix:///path` URLs are Redis's own; kombu sp
 `redis+socket:///path?virtual_host=N`.
 """
 
+from collections.abc import Mapping
 from urllib.parse import parse_qs, urlsplit
 
 import redis.asyncio
@@ -11,6 +12,7 @@ from redis import Redis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import (
+    AuthenticationError,
     BusyLoadingError,
     ConnectionError,
     ExecAbortError,
@@ -20,6 +22,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from worker import keys
 from worker.errors import StoreUnavailableError
 
 CONNECT_TIMEOUT_S = 2.0
@@ -36,6 +39,19 @@ UNAVAILABLE = (
     ExecAbortError,
     ReadOnlyError,
 )
+
+
+# The first that fits is told.
+_REASONS: Mapping[type[Exception], str] = {
+    OutOfMemoryError: "is full; it takes nothing new until something expires or is deleted",
+    ExecAbortError: "is full; it takes nothing new until something expires or is deleted",
+    BusyLoadingError: "is loading what it has kept",
+    ReadOnlyError: "is a copy that takes nothing new",
+    AuthenticationError: "does not let this service in",
+    TimeoutError: "does not answer in time",
+    ConnectionError: "cannot be reached",
+}
+_PROBE_MS = 1_000
 
 
 def connect(url: str, *, patience: int = 1, waits: bool = False) -> Redis:
@@ -73,6 +89,15 @@ def broker_url(redis_url: str) -> str:
     return f"redis+socket://{credentials}{parts.path}?virtual_host={database}"
 
 
+def require_writable(redis: Redis) -> None:
+    """Raises one of `UNAVAILABLE` where nothing can be written, which merely reading would not show."""
+    redis.set(keys.PROBE, b"", px=_PROBE_MS)
+
+
 def unavailable(error: Exception) -> StoreUnavailableError:
     """What to tell a client when one of `UNAVAILABLE` was raised."""
-    return StoreUnavailableError(f"The store of jobs does not answer at the moment ({type(error).__name__}).")
+    why = next(
+        (reason for kind, reason in _REASONS.items() if isinstance(error, kind)),
+        "does not answer at the moment",
+    )
+    return StoreUnavailableError(f"The store of jobs {why}.")

@@ -11,6 +11,8 @@ AUDIENCES = f"{PREFIX}audiences"
 EXPIRIES = f"{PREFIX}expiries"
 # Hash of how many jobs ended how, by "kind:status".
 OUTCOMES = f"{PREFIX}outcomes"
+# String that is written to see whether anything can be, and gone a second later.
+PROBE = f"{PREFIX}probe"
 # Hash of the figures of all processes (`worker.figures`), as long as the service is there.
 METRICS = f"{PREFIX}metrics"
 # Hash of the models that workers announced, by id.

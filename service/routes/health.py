@@ -1,7 +1,8 @@
 """`GET /health/live`, `GET /health/ready` and `GET /metrics`: the service seen from outside."""
 
-from fastapi import APIRouter
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from typing import Annotated
+
+from fastapi import APIRouter, Header
 from starlette.responses import Response
 
 from service import examples
@@ -9,6 +10,7 @@ from service.access import KNOWN_ONLY
 from service.documentation import answer, problems, raw_answer
 from service.schemas import HealthDocument
 from service.services import Provided
+from worker.connection import require_writable
 from worker.errors import NoWorkerError
 
 router = APIRouter(tags=["service"])
@@ -35,7 +37,10 @@ async def live() -> HealthDocument:
     summary="Whether requests can be answered now",
 )
 def ready(services: Provided) -> HealthDocument:
-    """Redis answers and at least one worker has its model loaded; else the reason, with 503."""
+    """Redis answers and takes what is written, and at least one worker has its model loaded; else the reason,
+    with 503.
+    """
+    require_writable(services.redis)
     if not services.catalog.workers():
         raise NoWorkerError("No worker is ready at the moment.")
     return HealthDocument(status="ready")
@@ -51,6 +56,9 @@ def ready(services: Provided) -> HealthDocument:
     dependencies=[KNOWN_ONLY],
     summary="Figures for Prometheus",
 )
-def metrics(services: Provided) -> Response:
-    """Requests by route and status, waiting jobs, ended jobs by kind and status, workers, this process."""
-    return Response(services.metrics.exposition(), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
+def metrics(services: Provided, accept: Annotated[str, Header(include_in_schema=False)] = "") -> Response:
+    """Requests by route and status, jobs that wait, run and have ended, their times by kind and stage,
+    failures by cause, workers, Redis, this process; in OpenMetrics for who accepts that.
+    """
+    figures, media_type = services.metrics.exposition(accept)
+    return Response(figures, headers={"Content-Type": media_type})
