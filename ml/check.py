@@ -6,18 +6,21 @@ whether found or not: what a model misses is part of the truth about it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ml.asking import asked_part, check_instruments
 from ml.classification import Progress
 from ml.errors import InvalidRequestError
 from ml.explained import Explanation
 from ml.explanation import explain
-from ml.media import MediaLimits, decode_audio, inspect_media
+from ml.media import MediaInfo, MediaLimits
 from ml.model import Model
 from ml.proof import SILENT_PEAK, is_silent
-from ml.recording import Recording
+from ml.recording import Recording, decoded
 from ml.truth.stems import Stem, joined_stems, mix_samples
 
 
@@ -30,7 +33,11 @@ class StemFile:
 
 
 def read_stems(
-    files: Sequence[StemFile], *, sample_rate_hz: int, limits: MediaLimits = MediaLimits()
+    files: Sequence[StemFile],
+    *,
+    sample_rate_hz: int,
+    limits: MediaLimits = MediaLimits(),
+    decode: Callable[[bytes, int, MediaLimits], tuple[MediaInfo, NDArray[np.float32]]] = decoded,
 ) -> tuple[Stem, ...]:
     """Decode the stems of a mix.
 
@@ -42,6 +49,8 @@ def read_stems(
         Of the result.
     limits : MediaLimits
         For each file.
+    decode : callable, optional
+        Decodes one file, as `ml.recording.decoded` does.
 
     Returns
     -------
@@ -56,21 +65,21 @@ def read_stems(
     """
     if not files:
         raise InvalidRequestError("There are no stems.")
-    found = [inspect_media(file.data, limits) for file in files]
-    for file, info in zip(files, found, strict=True):
+    first: MediaInfo | None = None
+    stems = []
+    for file in files:
+        info, samples = decode(file.data, sample_rate_hz, limits)
+        first = first or info
         if info.format == "midi":
             raise InvalidRequestError(f"The stem of {file.instrument!r} is MIDI: stems are recordings.")
-        if info.sample_rate_hz != found[0].sample_rate_hz:
+        if info.sample_rate_hz != first.sample_rate_hz:
             raise InvalidRequestError(
                 f"The stem of {file.instrument!r} is at {info.sample_rate_hz} Hz, that of "
-                f"{files[0].instrument!r} at {found[0].sample_rate_hz} Hz: a mix has one rate."
+                f"{files[0].instrument!r} at {first.sample_rate_hz} Hz: a mix has one rate."
             )
-    stems = tuple(
-        Stem(file.instrument, Recording(decode_audio(file.data, sample_rate_hz, limits), sample_rate_hz))
-        for file in files
-    )
+        stems.append(Stem(file.instrument, Recording(samples, sample_rate_hz)))
     joined_stems(stems, sample_rate_hz)  # says so when lengths differ
-    return stems
+    return tuple(stems)
 
 
 def check_stems(

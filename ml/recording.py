@@ -1,4 +1,8 @@
-"""A recording in memory, and how uploaded bytes become one: audio is decoded, MIDI is rendered."""
+"""A recording in memory, and how uploaded bytes become one: audio is decoded, MIDI is rendered.
+
+Conventions: imports nothing that takes long, because the processes in which uploads are read do too
+(`ml.sandbox`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml.errors import InvalidRequestError
-from ml.media import MediaLimits, decode_audio, inspect_media, parse_midi
+from ml.media import MediaInfo, MediaLimits, decode_audio, inspect_media, parse_midi
 from ml.synthesis.render import SAMPLE_RATE_HZ, render_events
 from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, MissingSoundFontError, find_bank
 
@@ -83,6 +87,14 @@ class Recording:
         )
 
 
+@dataclass(frozen=True)
+class Stem:
+    """What one instrument plays in a mix."""
+
+    instrument: str
+    recording: Recording
+
+
 def load_recording(
     data: bytes,
     *,
@@ -129,9 +141,36 @@ def load_recording(
             on_progress("decoding", done // SAMPLE_RATE_HZ, total // SAMPLE_RATE_HZ)
 
     samples = render_events(score.events, bank_path, n_samples, on_block=on_block)
-    peak = float(np.abs(samples).max())
+    peak = float(max(samples.max(), -samples.min()))
     gain = min(1.0, PEAK_CEILING / peak) if peak else 1.0
-    return Recording(samples * np.float32(gain), SAMPLE_RATE_HZ, gain=gain)
+    samples *= np.float32(gain)
+    return Recording(samples, SAMPLE_RATE_HZ, gain=gain)
+
+
+def decoded(data: bytes, sample_rate_hz: int, limits: MediaLimits) -> tuple[MediaInfo, NDArray[np.float32]]:
+    """Say what an audio file is, and decode it.
+
+    Parameters
+    ----------
+    data : bytes
+        The whole file; of a MIDI file only what it is is said.
+    sample_rate_hz : int
+    limits : MediaLimits
+
+    Returns
+    -------
+    MediaInfo, ndarray of float32, shape (n_samples,)
+        No samples for MIDI.
+
+    Raises
+    ------
+    MediaError
+        When the file cannot be read or is out of bounds.
+    """
+    info = inspect_media(data, limits)
+    if info.format == "midi":
+        return info, np.zeros(0, np.float32)
+    return info, decode_audio(data, sample_rate_hz, limits)
 
 
 def midi_bank(soundfont: str | Path | None) -> Path:

@@ -13,15 +13,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ml.errors import InvalidRequestError
 from ml.instruments import INSTRUMENTS
 from ml.media import MediaLimits, MidiEvent, parse_midi
 from ml.media.midi import ALL_NOTES_OFF, ALL_SOUND_OFF, CONTROL_CHANGE, NOTE_OFF, NOTE_ON, RELEASE_VELOCITY
 from ml.notes import PlayedNote
-from ml.recording import Recording, midi_bank
+from ml.recording import Recording, Stem, midi_bank
 from ml.synthesis.render import DRUM_CHANNEL, SAMPLE_RATE_HZ, render_events
-from ml.truth.stems import Stem
 
 PROGRAM_CHANGE = 0xC0
 BANK_SELECT, SUSTAIN_PEDAL, PEDAL_DOWN = 0, 64, 64
@@ -98,25 +98,74 @@ def midi_stems(
         raise InvalidRequestError(
             f"MIDI is rendered at {SAMPLE_RATE_HZ} Hz, but the recording is at {recording.sample_rate_hz} Hz."
         )
+    parts = render_parts(
+        data,
+        n_samples=n_needed(recording, until_s),
+        gain=recording.gain,
+        limits=limits,
+        soundfont=soundfont,
+        on_progress=on_progress,
+    )
+    return tuple(stem_of(recording, name, samples) for name, samples in parts)
+
+
+def render_parts(
+    data: bytes,
+    *,
+    n_samples: int,
+    gain: float,
+    limits: MediaLimits = MediaLimits(),
+    soundfont: str | Path | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Render the instruments of the vocabulary one after the other, each alone.
+
+    Parameters
+    ----------
+    data : bytes
+        A Standard MIDI File.
+    n_samples : int
+        How far, at the rate of renderings.
+    gain : float
+        What the whole rendering was scaled by.
+    limits, soundfont, on_progress
+        As for `midi_stems`.
+
+    Yields
+    ------
+    str, ndarray of float32, shape (n_samples,)
+        An instrument's name, and what it plays; in the order of the vocabulary.
+
+    Raises
+    ------
+    MediaError, SystemDependencyError
+    """
     events = tuple(_with_instruments(parse_midi(data, limits).events))
     playing = {name for event, name in events if event.message[0] & 0xF0 == NOTE_ON}
     names = [instrument.name for instrument in INSTRUMENTS if instrument.name in playing]
     bank_path = midi_bank(soundfont)
-    n_needed = len(recording.samples)
-    if until_s is not None:
-        n_needed = min(n_needed, max(1, round(until_s * SAMPLE_RATE_HZ)))
-    stems = []
     for done, name in enumerate(names):
 
-        def on_block(_done_samples: int, _n_samples: int, n_stems: int = done) -> None:
+        def on_block(_done_samples: int, _n_samples: int, n_parts: int = done) -> None:
             if on_progress is not None:
-                on_progress("rendering stems", n_stems, len(names))
+                on_progress("rendering stems", n_parts, len(names))
 
-        samples = np.zeros_like(recording.samples)  # takes no memory where nothing is written to it
-        rendered = render_events(_events_of(name, events), bank_path, n_needed, on_block=on_block)
-        samples[:n_needed] = rendered * np.float32(recording.gain)
-        stems.append(Stem(name, Recording(samples, SAMPLE_RATE_HZ, recording.start_s, recording.gain)))
-    return tuple(stems)
+        samples = render_events(_events_of(name, events), bank_path, n_samples, on_block=on_block)
+        samples *= np.float32(gain)
+        yield name, samples
+
+
+def n_needed(recording: Recording, until_s: float | None) -> int:
+    """How many samples of a recording's stems are needed when all from `until_s` on is not."""
+    n_samples = len(recording.samples)
+    return n_samples if until_s is None else min(n_samples, max(1, round(until_s * SAMPLE_RATE_HZ)))
+
+
+def stem_of(recording: Recording, name: str, samples: NDArray[np.float32]) -> Stem:
+    """The stem that begins with these samples `(n,)` and is silent from there to the recording's end."""
+    whole = np.zeros_like(recording.samples)  # takes no memory where nothing is written to it
+    whole[: len(samples)] = samples
+    return Stem(name, Recording(whole, SAMPLE_RATE_HZ, recording.start_s, recording.gain))
 
 
 def _with_instruments(events: Sequence[MidiEvent]) -> Iterator[tuple[MidiEvent, str | None]]:

@@ -17,18 +17,12 @@ from numpy.typing import NDArray
 
 from ml.errors import InvalidRequestError
 from ml.melspec import SILENCE_DB, MelConfig, level_db
-from ml.recording import Recording
+from ml.recording import Recording, Stem
+
+__all__ = ["ACTIVE_DB", "MAX_STEMS", "Stem", "StemTruth", "joined_stems", "mix_samples", "stem_truth"]
 
 ACTIVE_DB = 60.0
 MAX_STEMS = 16  # different instruments; arrays grow with them
-
-
-@dataclass(frozen=True)
-class Stem:
-    """What one instrument plays in a mix."""
-
-    instrument: str
-    recording: Recording
 
 
 @dataclass(frozen=True)

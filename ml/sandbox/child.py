@@ -1,0 +1,88 @@
+"""The child: one recording, one task, one answer, and an end.
+
+Conventions: it runs in a process that was forked for it. It binds itself before it reads the recording, holds
+no other open file than its conversation, and ends without running anything that its parent had prepared for
+its own end.
+"""
+
+import os
+import signal
+import socket
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.errors import TimbrescopeError
+from ml.sandbox.errors import error_document
+from ml.sandbox.limits import SandboxLimits, confine, die_with
+from ml.sandbox.wire import MAX_FAULT_CHARACTERS, frame, read_frame
+
+CONVERSATION_FD = 3
+# Prepared here, because there will be no memory for it when it is needed.
+_OUT_OF_MEMORY = frame({"kind": "memory"})
+
+
+class Answer:
+    """What a task tells before its result."""
+
+    def __init__(self, conversation: socket.socket) -> None:
+        self._conversation = conversation
+
+    def progress(self, stage: str, done: int, total: int) -> None:
+        """How far the work is."""
+        self._conversation.sendall(
+            frame({"kind": "progress", "stage": stage, "done": int(done), "total": int(total)})
+        )
+
+    def sound(self, samples: NDArray[np.float32], part: int = 0) -> None:
+        """Samples `(n,)`, of the result's first part or of another; parts come one after the other."""
+        self._conversation.sendall(frame({"kind": "sound", "part": part, "n_samples": len(samples)}))
+        self._conversation.sendall(np.ascontiguousarray(samples, np.float32).data.cast("B"))
+
+
+Task = Callable[[dict[str, Any], bytes, Answer], dict[str, object]]
+
+
+def run(conversation_fd: int, tasks: Mapping[str, Task], parent_pid: int) -> None:
+    """Be the child. Does not return."""
+    try:
+        die_with(parent_pid)
+        _leave_the_parent_behind(conversation_fd)
+        _do(tasks)
+    finally:
+        os._exit(0)
+
+
+def _leave_the_parent_behind(conversation_fd: int) -> None:
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    # Decoders written in C complain on the standard streams, at whatever length the file wants them to.
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    if conversation_fd != CONVERSATION_FD:
+        os.dup2(conversation_fd, CONVERSATION_FD)
+    os.closerange(CONVERSATION_FD + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _do(tasks: Mapping[str, Task]) -> None:
+    conversation = socket.socket(fileno=CONVERSATION_FD)
+    with open(CONVERSATION_FD, "rb", closefd=False) as stream:
+        request = read_frame(stream)
+        confine(SandboxLimits(**request["limits"]))
+        try:
+            data = stream.read(request["n_bytes"])  # straight into one object of that size
+            value = tasks[request["task"]](request["arguments"], data, Answer(conversation))
+            last = frame({"kind": "result", "value": value})
+        except MemoryError:
+            last = _OUT_OF_MEMORY
+        except TimbrescopeError as error:
+            last = frame(error_document(error))
+        except Exception:
+            text = traceback.format_exc()[-MAX_FAULT_CHARACTERS:]
+            last = frame({"kind": "fault", "text": text})
+        conversation.sendall(last)
