@@ -9,7 +9,6 @@ import re
 import secrets
 import time
 import uuid
-from datetime import datetime
 
 _PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -28,10 +27,9 @@ def new_job_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-def first_id_at(moment: datetime) -> str:
-    """What no id made at this moment or later, to the millisecond, comes before."""
-    milliseconds = min(max(int(moment.timestamp() * 1000), 0), (1 << 48) - 1)
-    return str(uuid.UUID(int=milliseconds << 80))
+def first_id_at(milliseconds: int) -> str:
+    """What no id that is made at this Unix time or later comes before."""
+    return str(uuid.UUID(int=min(max(milliseconds, 0), (1 << 48) - 1) << 80))
 
 
 def is_job_id(text: str) -> bool:

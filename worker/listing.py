@@ -6,7 +6,7 @@ time; so who may see few jobs need not read past everybody else's. Records are r
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from redis import Redis
@@ -22,8 +22,7 @@ from worker.tombstones import absence
 _FILTERED_BATCH = 200
 LONGEST_SCAN = 2_000
 # A job's id is made a moment before the job, this much earlier at the most.
-_ID_LEAD = timedelta(seconds=5)
-_MILLISECOND = timedelta(milliseconds=1)
+_ID_LEAD_MS = 5_000
 
 
 @dataclass(frozen=True)
@@ -120,10 +119,14 @@ def _newest_bound(before: str | None, created_before: datetime | None) -> str:
     """Where to begin, as Redis writes it. A job made before a moment has no later id than the moment's."""
     bounds = [] if before is None else [before]
     if created_before is not None:
-        bounds.append(first_id_at(created_before + _MILLISECOND))
+        bounds.append(first_id_at(_milliseconds(created_before) + 1))
     return f"({min(bounds)}" if bounds else "+"
 
 
 def _oldest_bound(created_after: datetime | None) -> str:
     """Where to end."""
-    return "-" if created_after is None else f"[{first_id_at(created_after - _ID_LEAD)}"
+    return "-" if created_after is None else f"[{first_id_at(_milliseconds(created_after) - _ID_LEAD_MS)}"
+
+
+def _milliseconds(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
