@@ -24,6 +24,7 @@ from ml.errors import (
     UnknownModelError,
 )
 from ml.media import InvalidMediaError, MediaError, MediaTooLargeError, UnsupportedMediaError
+from ml.sandbox import DecoderBusyError, DecoderDiedError, SandboxError, SandboxUnavailableError
 from worker import errors, request_errors
 
 MEDIA_TYPE = "application/problem+json"
@@ -70,6 +71,8 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     UnsupportedMediaError: (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not a supported kind of recording"),
     MediaTooLargeError: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The recording is too large"),
     InvalidMediaError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The recording is broken"),
+    SandboxError: (HTTPStatus.SERVICE_UNAVAILABLE, "No recording can be read just now"),
+    DecoderDiedError: (HTTPStatus.UNPROCESSABLE_ENTITY, "The recording broke its decoder"),
     errors.UnknownJobError: (HTTPStatus.NOT_FOUND, "Unknown job"),
     errors.JobExpiredError: (HTTPStatus.GONE, "The job has expired"),
     errors.JobDeletedError: (HTTPStatus.GONE, "The job was deleted"),
@@ -119,6 +122,8 @@ RETRY_AFTER_S: dict[type[TimbrescopeError], int] = {
     request_errors.TooManyUploadsError: 2,
     request_errors.TooManyConnectionsError: 2,
     errors.IdempotencyInFlightError: 1,
+    DecoderBusyError: 2,
+    SandboxUnavailableError: 2,
 }
 
 

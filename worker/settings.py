@@ -13,6 +13,8 @@ from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml.media import MediaLimits
+from ml.sandbox import SandboxLimits
+from ml.sandbox.limits import memory_needed
 from worker.logs import LogFormat
 from worker.places import normal_root
 
@@ -22,6 +24,10 @@ WEEK_S = 7 * DAY_S
 # A task may overrun its hard limit by the time it takes to notice and to kill the process. Only past this
 # slack is it safe for the broker to hand the same message to someone else.
 VISIBILITY_SLACK_S = 60
+
+LEAST_DECODER_BYTES = 1_000_000_000
+# How many others may want the processor that a recording is being read on.
+DECODER_RIVALS = 3
 
 
 def default_state_dir() -> Path:
@@ -75,7 +81,18 @@ class SharedSettings(BaseSettings):
         description="Folders or URLs (s3://...) below which data sets may lie, as a JSON list; default: the "
         "folder `datasets` in the state folder. Workers on several machines need one that all can reach.",
     )
+    result_cache: bool = Field(
+        True, description="Whether the same question about the same sound is answered from an earlier result."
+    )
     max_attempts: PositiveInt = Field(3, description="How often a job is started before it is given up.")
+    decoder_memory_bytes: PositiveInt | None = Field(
+        None,
+        description="Memory (address space) of a process that reads one recording; default: what the largest "
+        "allowed recording needs, at least 1,000,000,000.",
+    )
+    decoder_time_s: PositiveInt = Field(
+        180, description="Computing time that one recording may take to be decoded or rendered, in seconds."
+    )
     task_time_limit_s: PositiveInt = Field(600, description="Longest time one attempt at a job may take.")
     visibility_timeout_s: PositiveInt = Field(
         720, description="After this long without an answer the broker gives a job to another worker."
@@ -85,6 +102,13 @@ class SharedSettings(BaseSettings):
     def media_limits(self) -> MediaLimits:
         """The bounds that every uploaded recording is held to."""
         return MediaLimits(max_bytes=self.max_upload_bytes, max_duration_s=self.max_duration_s)
+
+    @property
+    def decoder_limits(self) -> SandboxLimits:
+        """The bounds of a process that reads one recording; on the clock it may take some rivalry longer."""
+        memory_bytes = self.decoder_memory_bytes or max(LEAST_DECODER_BYTES, memory_needed(self.media_limits))
+        wall_s = min(DECODER_RIVALS * self.decoder_time_s, self.task_time_limit_s)
+        return SandboxLimits(memory_bytes, self.decoder_time_s, wall_s)
 
     @property
     def dataset_places(self) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ from ml.media import MediaError
 
 MAX_MESSAGE = 2_000
 MAX_EXTRA_CHARACTERS = 10_000
-# The members of a problem document that are not an error's to set.
-RESERVED = frozenset({"type", "title", "status", "detail", "instance"})
+# What stands in a problem document or decides about its answer, and is not an error's to set.
+RESERVED = frozenset({"type", "title", "status", "detail", "instance", "retry_after_s"})
 _FAMILIES: tuple[type[TimbrescopeError], ...] = (MediaError, SystemDependencyError)
 
 

@@ -14,6 +14,8 @@ import sys
 from contextlib import suppress
 from dataclasses import dataclass
 
+from ml.media import MediaLimits
+
 # A child has its conversation and the three standard streams; a SoundFont and a library or two may be opened.
 MAX_OPEN_FILES = 32
 # Between the signal that says that time is up and the one that nothing survives.
@@ -22,6 +24,15 @@ _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 
 # Loaded before the fork: afterwards there may be no memory for it.
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+# What a child has mapped before it does anything, and a SoundFont of the size that all of General MIDI takes.
+_BASE_BYTES = 400_000_000
+# An upload may be held as it came, without its tags, as bare samples, and as what the decoder reads from.
+_COPIES_OF_UPLOAD = 4
+# Its sound is held in pieces and whole.
+_COPIES_OF_SOUND = 2
+_SAMPLE_BYTES = 4
+_RATE_HZ = 48_000  # no model listens to more
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,12 @@ class SandboxLimits:
     memory_bytes: int
     cpu_s: float
     wall_s: float
+
+
+def memory_needed(limits: MediaLimits) -> int:
+    """How much memory a child needs for the largest upload within the limits, in bytes."""
+    sound_bytes = math.ceil(limits.max_duration_s * _RATE_HZ) * _SAMPLE_BYTES
+    return _BASE_BYTES + _COPIES_OF_UPLOAD * limits.max_bytes + _COPIES_OF_SOUND * sound_bytes
 
 
 def confine(limits: SandboxLimits) -> None:
