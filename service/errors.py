@@ -12,7 +12,6 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.routing import Match, Mount
 
@@ -68,7 +67,6 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RefusedWhileReading, _on_refusal)
-    app.add_exception_handler(ClientDisconnect, _on_departure)
     app.add_exception_handler(Exception, _on_fault)
     for error in UNAVAILABLE:
         app.add_exception_handler(error, _on_unavailable)
@@ -87,10 +85,6 @@ async def _on_unavailable(request: Request, error: Exception) -> ProblemResponse
 async def _on_refusal(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RefusedWhileReading)
     return error_response(error.reason)
-
-
-async def _on_departure(request: Request, error: Exception) -> ProblemResponse:
-    return error_response(BadRequestError("The body broke off."))  # for the log: nobody is there to read it
 
 
 async def _on_fault(request: Request, error: Exception) -> ProblemResponse:
@@ -159,7 +153,7 @@ def _fault(found: dict[str, Any]) -> dict[str, str]:
         return {"field": field, "message": "There is no such field"}
     if found["type"] == "missing":
         return {"field": field, "message": "This field is required"}
-    if field == "file" or field.partition(".")[0] == "stem":
+    if field.partition(".")[0] in ("file", "stem"):
         return {"field": field, "message": "This has to be a file, sent with a file name"}
     given = str(found.get("input", ""))
     shown = given if len(given) <= _LONGEST_ECHO else f"{given[:_LONGEST_ECHO]}..."

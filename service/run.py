@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 
 from service.app import create_app
+from service.protocol import EdgeConfig
 from service.settings import ServiceSettings
 from worker.logs import configure_logging
 
@@ -30,8 +31,9 @@ class Server(uvicorn.Server):
     def __init__(self, settings: ServiceSettings) -> None:
         self._app = create_app(settings)
         super().__init__(
-            uvicorn.Config(
+            EdgeConfig(
                 self._app,
+                settings,
                 host=settings.host,
                 port=settings.port,
                 log_config=None,

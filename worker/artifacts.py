@@ -29,6 +29,11 @@ class ArtifactInfo:
 
 
 _INFO = TypeAdapter(ArtifactInfo)
+# Redis has no command for a part of a hash's field. Lua counts from 1 and includes the end.
+_PART = """
+local found = redis.call('HGET', KEYS[1], ARGV[1])
+return found and string.sub(found, ARGV[2], ARGV[3])
+"""
 
 
 class ArtifactStore:
@@ -77,6 +82,16 @@ class ArtifactStore:
         if found is None:
             raise _unknown(job_id, name)
         return _INFO.validate_json(found)
+
+    def part(self, job_id: str, name: str, start: int, end: int) -> bytes:
+        """The bytes of an artefact from `start` on and before `end`; no others are moved."""
+        found = cast(
+            bytes | None,
+            self._redis.eval(_PART, 1, keys.artifacts(job_id), name, str(start + 1), str(end)),
+        )
+        if found is None:
+            raise _unknown(job_id, name)
+        return found
 
     def data(self, job_id: str, name: str) -> bytes:
         """The bytes of an artefact."""
