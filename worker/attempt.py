@@ -10,11 +10,12 @@ heeded once, and so that a dead attempt is missed.
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ml.errors import TimbrescopeError
-from worker import jobs
+from worker import jobs, tracing
 from worker.artifacts import ArtifactStore
 from worker.connection import UNAVAILABLE
 from worker.errors import (
@@ -26,10 +27,12 @@ from worker.errors import (
     UnknownJobError,
 )
 from worker.jobs import Job
-from worker.leases import Lease, Leases
+from worker.leases import AT, Lease, Leases
+from worker.logs import bound
 from worker.problems import problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
+from worker.stages import Stages
 from worker.store import JobStore
 
 log = logging.getLogger(__name__)
@@ -37,6 +40,10 @@ log = logging.getLogger(__name__)
 # Reports closer together than this are not written, so that quick steps cost nothing; cancelling is
 # noticed as often.
 REPORT_INTERVAL_S = 0.1
+
+# How long, and how often, an attempt that the store failed tries to say that it does not count.
+GIVE_BACK_S = 30.0
+GIVE_BACK_EVERY_S = 1.0
 
 ABSENT = (UnknownJobError, JobExpiredError, JobDeletedError)
 
@@ -63,20 +70,30 @@ class Finished:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message as it came: its id, and how often it was tried before."""
+    """A message as it came: its id, how often a process died of it before, and the process that has it.
+
+    `trace` is the W3C traceparent that it brought along, empty where it brought none.
+    """
 
     id: str
     retries: int = 0
+    process: str = ""
+    trace: str = ""
 
     @property
     def holder(self) -> str:
         """Who holds the leases that are taken on behalf of this message."""
-        return f"{self.id}:{self.retries}"
+        return f"{self.id}:{self.retries}{AT}{self.process}"
 
     @property
     def successor_of(self) -> str:
-        """Who held them before: its process has died, or this message would not have come."""
-        return f"{self.id}:{self.retries - 1}" if self.retries else ""
+        """How the name began of who held them before: its process has died, or this message would not be."""
+        return f"{self.id}:{self.retries - 1}{AT}" if self.retries else ""
+
+    @property
+    def cause_of_loss(self) -> str:
+        """Who was lost if this message's predecessor was: a process of a pool, or a whole worker."""
+        return "process" if self.retries else "worker"
 
 
 Outcome = dict[str, object] | Unfinished | Finished
@@ -100,18 +117,19 @@ class Attempt:
         self._job_id = job.id
         self._token = token
         self._interval_s = interval_s
-        self._stage = job.progress.stage
         self._reported_at = 0.0
+        self.stages = Stages(job, store.figures)
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Reports how far the work is; raises `AttemptLostError` when it is no longer wanted."""
-        is_new = stage != self._stage or done >= total
+        is_new = stage != self.stages.current or done >= total
         if is_new or time.monotonic() - self._reported_at >= self._interval_s:
             self.report(Progress(stage, done, total))
 
     def report(self, progress: Progress) -> Job:
         """Reports at once, and tells how the job stands; raises `AttemptLostError` like `progress`."""
-        self._stage, self._reported_at = progress.stage, time.monotonic()
+        self._reported_at = time.monotonic()
+        self.stages.enter(progress.stage)
         try:
             return self._store.advance(self._job_id, self._token, progress)
         except ABSENT as error:
@@ -168,25 +186,77 @@ def attempt_job(
             lease.is_kept = False
             log.info("nothing to do", extra={"job": job_id, "reason": str(reason)})
             return False
-        if job.status.is_terminal:
-            log.error("gave up", extra={"job": job_id, "attempts": job.attempts})
-            return False
-        started = time.monotonic()
-        log.info("started", extra={"job": job_id, "kind": job.kind, "attempt": job.attempts})
-        try:
-            after = end_with(job, token, work, store=store, artifacts=artifacts)
-        except (AttemptLostError, *ABSENT) as reason:
-            log.info("stopped", extra={"job": job_id, "reason": str(reason)})
-            return False
-        elapsed_s = round(time.monotonic() - started, 3)
-        log.info("ended", extra={"job": job_id, "status": after.status, "elapsed_s": elapsed_s})
+        if job.attempts > 1 or job.status.is_terminal:
+            store.figures.count("attempts_lost", cause=delivery.cause_of_loss)
+        with observed(job, delivery) as span:
+            if job.status.is_terminal:
+                log.error("gave up", extra={"attempts": job.attempts})
+                return False
+            started = time.monotonic()
+            log.info("started", extra={"kind": job.kind, "attempt": job.attempts})
+            try:
+                after = end_with(job, token, work, store=store, artifacts=artifacts)
+            except (AttemptLostError, *ABSENT) as reason:
+                log.info("stopped", extra={"reason": str(reason)})
+                return False
+            except UNAVAILABLE:
+                _give_back(job_id, token, store)
+                store.figures.count("attempts_lost", cause="store")
+                raise
+            elapsed_s = round(time.monotonic() - started, 3)
+            log.info("ended", extra={"status": after.status, "elapsed_s": elapsed_s})
+            tell_end(span, after)
         return not after.status.is_terminal
+
+
+def _give_back(job_id: str, token: str, store: JobStore) -> None:
+    """Sees to it that an attempt which the store failed does not count, if the store comes back soon."""
+    until = time.monotonic() + GIVE_BACK_S
+    while True:
+        try:
+            store.give_back(job_id, token)
+            return
+        except UNAVAILABLE:
+            if time.monotonic() > until:
+                return
+            time.sleep(GIVE_BACK_EVERY_S)
+        except (AttemptLostError, *ABSENT):
+            return
+
+
+@contextmanager
+def observed(job: Job, delivery: Delivery, **more: str) -> Iterator[tracing.Span]:
+    """What is logged and traced meanwhile is about this job, and about the request that made it."""
+    about = {
+        "messaging.system": "celery",
+        "messaging.operation.type": "process",
+        "messaging.destination.name": job.queue,
+        "timbrescope.job.id": job.id,
+        "timbrescope.job.kind": job.kind,
+        "timbrescope.job.attempt": job.attempts,
+        **more,
+    }
+    parent = delivery.trace or job.trace
+    with (
+        bound(request=job.request_id, job=job.id),
+        tracing.span(f"process {job.kind}", "consumer", parent=parent, attributes=about) as span,
+    ):
+        yield span
+
+
+def tell_end(span: tracing.Span, job: Job) -> None:
+    """Says in the trace how the job stands after the attempt."""
+    span.tell({"timbrescope.job.status": job.status})
+    if job.error is not None:
+        span.blame(job.error.type)
 
 
 def end_with(job: Job, token: str, work: Work, *, store: JobStore, artifacts: ArtifactStore) -> Job:
     """Does the work in the name of the job's owner, and ends the job as it turned out."""
+    attempt = Attempt(store, artifacts, job, token)
     try:
-        outcome = work(job, Attempt(store, artifacts, job, token))
+        with attempt.stages:
+            outcome = work(job, attempt)
     except AttemptLostError:
         raise
     except TimbrescopeError as error:

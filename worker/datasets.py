@@ -18,7 +18,7 @@ from ml.dataset.storage import open_storage
 from ml.errors import within
 from ml.melspec import MelConfig
 from ml.synthesis.recipe import Recipe
-from worker.attempt import Attempt, Delivery, Outcome, Unfinished, end_with
+from worker.attempt import Attempt, Delivery, Outcome, Unfinished, end_with, observed, tell_end
 from worker.errors import AttemptLostError, InternalError, WorkerLostError
 from worker.jobs import Job, JobStatus, artifact_path
 from worker.leases import Lease
@@ -47,15 +47,21 @@ def dataset_step(job_id: str, delivery: Delivery, here: Workplace) -> int:
     taken = units.take(delivery.holder)
     if taken is None:
         return 0
-    log.info("started", extra={"job": job_id, "unit": taken.unit, "attempt": taken.attempts})
-    with Lease(here.leases, f"{job_id}/{taken.unit}", delivery.holder) as lease:
+    if taken.attempts > 1:
+        here.store.figures.count("attempts_lost", cause=delivery.cause_of_loss)
+    with (
+        observed(job, delivery, unit=taken.unit) as span,
+        Lease(here.leases, f"{job_id}/{taken.unit}", delivery.holder) as lease,
+    ):
+        log.info("started", extra={"unit": taken.unit, "attempt": taken.attempts})
         work = partial(_do_unit, taken=taken, units=units, lease=lease, here=here)
         try:
             after = end_with(job, job.attempt_token, work, store=here.store, artifacts=here.artifacts)
         except AttemptLostError as reason:
-            log.info("stopped", extra={"job": job_id, "unit": taken.unit, "reason": str(reason)})
+            log.info("stopped", extra={"unit": taken.unit, "reason": str(reason)})
             return 0
-    log.info("ended", extra={"job": job_id, "unit": taken.unit, "status": after.status})
+        tell_end(span, after)
+        log.info("ended", extra={"unit": taken.unit, "status": after.status})
     return 0 if after.status.is_terminal else min(1, units.n_free())
 
 

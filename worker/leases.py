@@ -23,6 +23,7 @@ from redis import Redis
 
 from worker import keys
 from worker.connection import UNAVAILABLE
+from worker.logs import carried
 
 log = logging.getLogger(__name__)
 
@@ -30,13 +31,15 @@ LEASE_S = 10.0
 RENEW_S = 2.5
 STALL_S = 6.0
 GRACE_S = 2 * RENEW_S
+AT = "@"
+"""Parts the name of a holder: on behalf of what, and which process."""
 _LEASE_MS = round(LEASE_S * 1000)
 
 _NOW = "local t = redis.call('TIME'); local now = t[1] * 1000 + math.floor(t[2] / 1000)\n"
 
 _TAKE = f"""{_NOW}
 local holder = redis.call('HGET', KEYS[2], ARGV[1])
-if holder and holder ~= ARGV[3] then
+if holder and (ARGV[3] == '' or string.sub(holder, 1, string.len(ARGV[3])) ~= ARGV[3]) then
   local lapses = redis.call('ZSCORE', KEYS[1], ARGV[1])
   if lapses and tonumber(lapses) > now then return 0 end
 end
@@ -125,7 +128,7 @@ class Leases:
         self._keys = [keys.LEASES, keys.LEASE_HOLDERS]
 
     def take(self, name: str, holder: str, *, successor_of: str = "") -> bool:
-        """Takes what nobody holds, or what `successor_of` held, who is known to be dead."""
+        """Takes what nobody holds, or whose holder's name begins like that of one who is known to be dead."""
         return bool(self._take(keys=self._keys, args=[name, holder, successor_of, _LEASE_MS]))
 
     def renew(self, name: str, holder: str) -> bool:
@@ -156,6 +159,21 @@ class Leases:
         """Forgets a lapsed entry, unless somebody has taken it meanwhile."""
         self._drop(keys=self._keys, args=[lapsed.name, lapsed.lapsed_at])
 
+    def is_held_for(self, name: str, message: str) -> bool:
+        """Whether the holder took it on behalf of this message."""
+        holder = cast(bytes | None, self._redis.hget(keys.LEASE_HOLDERS, name))
+        return holder is not None and holder.decode().startswith(f"{message}:")
+
+    def held_by(self, process: str) -> tuple[LapsedLease, ...]:
+        """What the processes whose names begin like this hold; they are known to be dead."""
+        names = [
+            name.decode()
+            for name, holder in self._redis.hscan_iter(keys.LEASE_HOLDERS, count=1_000)
+            if holder.decode().partition(AT)[2].startswith(process)
+        ]
+        times = ((name, self._redis.zscore(keys.LEASES, name)) for name in names)
+        return tuple(LapsedLease(name, f"{at:.0f}", True) for name, at in times if at is not None)
+
     def held(self, job_id: str) -> int:
         """How many units of a job's work somebody is at."""
         found = self._redis.hscan_iter(keys.LEASE_HOLDERS, match=f"{job_id}/*", count=1_000)
@@ -174,7 +192,7 @@ class Lease:
         self._name = name
         self._holder = holder
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease {name}", daemon=True)
+        self._thread = threading.Thread(target=carried(self._renew), name=f"lease {name}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from kombu.utils.scheduling import priority_cycle
 from redis import Redis
 
-from worker import keys
+from worker import keys, tracing
 from worker.connection import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
 from worker.jobs import Job, JobKind, QueueName
 from worker.references import Reference, to_message
@@ -31,6 +31,8 @@ TASK_OF = {
 }
 
 REFERENCE_TASK = "timbrescope.reference"
+# What a message says of the trace that it belongs to: a W3C traceparent, or nothing.
+TRACE_HEADER = "timbrescope_trace"
 
 # How often the broker looks for messages whose worker went silent past the visibility timeout.
 RESTORE_SWEEP_S = 5
@@ -130,14 +132,25 @@ class JobQueue:
 
     def send_reference(self, reference: Reference) -> None:
         """Asks some worker to render a concept's reference; raises like `send`."""
-        self._publish(REFERENCE_TASK, to_message(reference), None, QueueName.INTERACTIVE)
+        self._publish(REFERENCE_TASK, to_message(reference), None, QueueName.INTERACTIVE, parent="")
 
     def _send(self, job: Job, message_id: str | None) -> None:
-        self._publish(TASK_OF[job.kind], job.id, message_id, job.queue)
+        self._publish(TASK_OF[job.kind], job.id, message_id, job.queue, parent=job.trace)
 
-    def _publish(self, task: str, argument: object, message_id: str | None, queue: QueueName) -> None:
+    def _publish(
+        self, task: str, argument: object, message_id: str | None, queue: QueueName, *, parent: str
+    ) -> None:
+        about = {
+            "messaging.system": "celery",
+            "messaging.operation.type": "send",
+            "messaging.destination.name": queue.value,
+        }
         try:
-            self._app.send_task(task, args=[argument], task_id=message_id, queue=queue.value)
+            with tracing.span(f"send {queue}", "producer", parent=parent, attributes=about):
+                headers = {TRACE_HEADER: tracing.current()}
+                self._app.send_task(
+                    task, args=[argument], task_id=message_id, queue=queue.value, headers=headers
+                )
         except (OperationalError, *UNAVAILABLE) as error:
             raise unavailable(error) from error
 

@@ -10,15 +10,17 @@ to do leaves.
 import logging
 import threading
 import time
+from contextlib import suppress
 
 from redis import Redis
 
 from worker.attempt import ABSENT
 from worker.catalog import Catalog
 from worker.connection import UNAVAILABLE
-from worker.errors import StoreUnavailableError
+from worker.errors import AttemptLostError, StoreUnavailableError
 from worker.jobs import Job, JobKind, QueueName
 from worker.leases import LapsedLease, Leases
+from worker.logs import bound
 from worker.queue import JobQueue, waiting_jobs
 from worker.store import JobStore
 from worker.units import Units
@@ -63,23 +65,43 @@ class Reaper:
             if len(found) < _BATCH:
                 return
 
+    def take_back(self, process: str) -> None:
+        """Hands out at once what the processes whose names begin like this were at work on.
+
+        They were stopped in haste, so their attempts do not count.
+        """
+        for lease in self._leases.held_by(process):
+            with suppress(AttemptLostError, *ABSENT):
+                job = self._store.get(lease.job_id)
+                if lease.unit is not None:
+                    Units(self._redis, job.id).give_back(lease, counts=False)
+                elif job.attempt_token is not None:
+                    job = self._store.give_back(job.id, job.attempt_token)
+                    self._leases.expect(lease)
+                self._queue.send_again(job)
+                log.info("given back", extra={"job": job.id, "unit": lease.unit})
+
     def _look_after(self, lapsed: LapsedLease, waiting: "_Waiting") -> None:
         try:
             job = self._store.get(lapsed.job_id)
         except ABSENT:
             self._leases.drop(lapsed)
             return
+        with bound(request=job.request_id, job=job.id):
+            self._look_after_job(job, lapsed, waiting)
+
+    def _look_after_job(self, job: Job, lapsed: LapsedLease, waiting: "_Waiting") -> None:
         if job.status.is_terminal:
             self._leases.drop(lapsed)
         elif lapsed.unit is not None:
-            log.warning("somebody died at work", extra={"job": job.id, "unit": lapsed.unit})
+            log.warning("somebody died at work", extra={"unit": lapsed.unit})
             Units(self._redis, job.id).give_back(lapsed)
             self._queue.send_again(job)
         elif not lapsed.was_held and waiting.has(job):
             self._leases.expect(lapsed)
         elif self._leases.expect(lapsed):
             if lapsed.was_held:
-                log.warning("somebody died at work", extra={"job": job.id})
+                log.warning("somebody died at work")
             self._queue.send_again(job, times=n_messages(self._redis, job))
 
     def _sweep_on(self) -> None:

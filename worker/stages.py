@@ -20,12 +20,12 @@ class Stages:
     def __init__(self, job: Job, figures: Figures) -> None:
         self._kind = job.kind
         self._figures = figures
-        self._stage = job.progress.stage
+        self.current = job.progress.stage
         self._since = time.monotonic()
         self._span = ExitStack()
 
     def __enter__(self) -> Self:
-        self._begin(self._stage)
+        self._begin(self.current)
         return self
 
     def __exit__(
@@ -35,15 +35,15 @@ class Stages:
 
     def enter(self, stage: str) -> None:
         """The work is at this stage now."""
-        if stage != self._stage:
+        if stage != self.current:
             self._end()
             self._begin(stage)
 
     def _begin(self, stage: str) -> None:
-        self._stage, self._since = stage, time.monotonic()
+        self.current, self._since = stage, time.monotonic()
         self._span.enter_context(tracing.span(stage))
 
     def _end(self) -> None:
         self._span.close()
         elapsed_s = time.monotonic() - self._since
-        self._figures.observe("job_stage_seconds", elapsed_s, kind=self._kind, stage=self._stage)
+        self._figures.observe("job_stage_seconds", elapsed_s, kind=self._kind, stage=self.current)

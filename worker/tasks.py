@@ -2,42 +2,35 @@
 
 Conventions: importing this module is cheap, because the parent process of a worker does it too; what
 computes (`worker.work` and its like, torch) is imported by the pool's processes alone, once, as they start. A
-task whose process dies is sent again by Celery until its retries are used up, one whose whole worker dies by
-the reaper; the store counts the attempts, and the delivery after the last allowed one ends the job instead of
-starting it. A process that overruns the hard time limit is killed by Celery; the parent then ends the job in
-its place.
+task whose process dies is sent again by Celery until its retries are used up, then, like one whose worker
+dies whole, by the reaper; the store counts the attempts, and the delivery after the last allowed one ends the
+job instead of starting it. A process that overruns the hard time limit is killed by Celery; the parent then
+ends the job in its place.
 """
 
 import logging
 from collections.abc import Sequence
 from typing import Any
 
-from billiard.exceptions import WorkerLostError as ProcessDied
 from celery import Task, shared_task
 from celery.exceptions import TimeLimitExceeded
 from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
 
 from ml.errors import TimbrescopeError
+from worker import tracing
 from worker.attempt import ABSENT, Attempt, Delivery, Outcome
 from worker.connection import UNAVAILABLE, connect
-from worker.errors import (
-    IllegalTransitionError,
-    InternalError,
-    StoreUnavailableError,
-    TimeLimitError,
-    WorkerLostError,
-)
+from worker.errors import IllegalTransitionError, InternalError, StoreUnavailableError, TimeLimitError
 from worker.jobs import Job, JobKind
-from worker.logs import configure_logging
+from worker.leases import Leases
+from worker.logs import bound, configure_logging
+from worker.presence import process_name
 from worker.problems import problem_of
-from worker.queue import REFERENCE_TASK, TASK_OF
+from worker.queue import REFERENCE_TASK, TASK_OF, TRACE_HEADER
 from worker.references import from_message
-from worker.workplace import PATIENCE, job_store, worker_settings, workplace
+from worker.workplace import PATIENCE, Workplace, job_store, worker_settings, workplace
 
 log = logging.getLogger(__name__)
-
-# After how long a message is tried again when the store went away.
-RETRY_AFTER_S = 5
 
 JobTask = Task[[str], None]
 ReferenceTask = Task[[dict[str, Any]], None]
@@ -57,6 +50,7 @@ def prepare_process(**_: object) -> None:
 
     settings = worker_settings()
     configure_logging(settings.log_level, settings.log_format)
+    tracing.start("timbrescope-worker")
     here = workplace()
     warm_up(here.host.default)
     here.host.remember_published()
@@ -70,6 +64,7 @@ def leave_process(**_: object) -> None:
     if workplace.cache_info().currsize:
         workplace().reaper.stop()
         workplace().presence.stop()
+    tracing.stop()
 
 
 @shared_task(bind=True, name=TASK_OF[JobKind.CLASSIFY], default_retry_delay=0)
@@ -125,7 +120,13 @@ def reference(self: ReferenceTask, message: dict[str, Any]) -> None:
 
 def _do(task: JobTask, job_id: str) -> None:
     here = workplace()
-    delivery = Delivery(str(task.request.id), task.request.retries)
+    trace = str((task.request.headers or {}).get(TRACE_HEADER, ""))
+    delivery = Delivery(str(task.request.id), task.request.retries, process_name(), trace)
+    with bound(job=job_id):
+        _do_delivered(task, job_id, delivery, here)
+
+
+def _do_delivered(task: JobTask, job_id: str, delivery: Delivery, here: Workplace) -> None:
     try:
         if task.name == TASK_OF[JobKind.DATASET]:
             from worker.datasets import dataset_step
@@ -136,8 +137,8 @@ def _do(task: JobTask, job_id: str) -> None:
         if n_more:
             here.queue.send_again(here.store.get(job_id), times=n_more)
     except (StoreUnavailableError, *UNAVAILABLE) as error:
+        # Nothing that is said now would be heard; the reaper misses the job once its lease has lapsed.
         log.warning("the store went away", extra={"job": job_id, "error": str(error)})
-        raise task.retry(exc=error, countdown=RETRY_AFTER_S, max_retries=None) from error
     except ABSENT as reason:
         log.info("no more to do", extra={"job": job_id, "reason": str(reason)})
 
@@ -154,21 +155,26 @@ def _work(job: Job, attempt: Attempt) -> Outcome:
 
 
 @task_failure.connect(weak=False)
-def end_in_its_place(sender: JobTask, exception: BaseException, args: Sequence[str], **_: object) -> None:
-    """In the parent: ends the job of a process that was killed and will not be started again."""
-    if sender.name == REFERENCE_TASK:
-        return  # whoever still wants it asks again
-    if isinstance(exception, TimeLimitExceeded):
-        cause: TimbrescopeError = TimeLimitError(
-            "The job took longer than any job may take, and was stopped."
-        )
-    elif isinstance(exception, ProcessDied) and sender.name != TASK_OF[JobKind.DATASET]:
-        cause = WorkerLostError("The process that worked on this job died every time.")
-    else:
-        return  # a shard's attempts are counted where it is taken
+def end_in_its_place(
+    sender: JobTask, task_id: str, exception: BaseException, args: Sequence[str], **_: object
+) -> None:
+    """In the parent: ends the job of a process that was stopped because it took too long.
+
+    Not if somebody else has the job by now. Where a process died, the job is left to the reaper: the store
+    alone knows how many attempts have failed.
+    """
+    if sender.name == REFERENCE_TASK or not isinstance(exception, TimeLimitExceeded):
+        return  # whoever still wants a reference asks again
+    cause = TimeLimitError("The job took longer than any job may take, and was stopped.")
     settings = worker_settings()
+    redis = connect(settings.redis_url, patience=PATIENCE)
     (job_id,) = args
     try:
-        job_store(connect(settings.redis_url, patience=PATIENCE), settings).abandon(job_id, problem_of(cause))
+        if sender.name != TASK_OF[JobKind.DATASET] and not Leases(redis).is_held_for(job_id, task_id):
+            log.info("somebody else has it", extra={"job": job_id})
+            return
+        store = job_store(redis, settings)
+        store.figures.count("attempts_lost", cause="time-limit")
+        store.abandon(job_id, problem_of(cause))
     except (IllegalTransitionError, *ABSENT) as reason:
         log.info("nothing to end", extra={"job": job_id, "reason": str(reason)})
