@@ -32,6 +32,8 @@ SWEPT = f"{PREFIX}swept"
 REFERENCES = f"{PREFIX}references"
 # Sorted set of the references that a worker was asked to render, by the time until which it may take.
 REFERENCES_ASKED = f"{PREFIX}references-asked"
+# Sorted set of the jobs whose end somebody has yet to be told, by when that is next tried.
+WEBHOOKS = f"{PREFIX}webhooks"
 # Hash of the API keys, without their secrets, as JSON by id; and of when each was last used (seconds).
 API_KEYS = f"{PREFIX}api-keys"
 API_KEYS_USED = f"{PREFIX}api-keys-used"
@@ -95,7 +97,12 @@ def units(job_id: str) -> tuple[str, ...]:
 def parts(job_id: str) -> tuple[str, ...]:
     """Every key that belongs to a job and goes with it."""
     own = (record(job_id), uploads(job_id), events(job_id), artifacts(job_id), artifact_info(job_id))
-    return own + units(job_id)
+    return (*own, webhook(job_id), *units(job_id))
+
+
+def webhook(job_id: str) -> str:
+    """Hash: how it stands with telling the job's end to who wants to hear of it."""
+    return f"{PREFIX}job:{job_id}:webhook"
 
 
 def tombstone(job_id: str) -> str:

@@ -18,7 +18,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import WatchError
 
-from worker import idempotency, jobs, keys, result_cache
+from worker import idempotency, jobs, keys, result_cache, webhooks
 from worker.admission import Admission
 from worker.errors import WorkerLostError
 from worker.figures import WAITING, Figures, count_in, observe_in
@@ -239,7 +239,7 @@ class JobStore:
         if expired:
             with self._redis.pipeline(transaction=True) as pipe:
                 queues = (keys.queue(name) for name in QueueName)
-                for index in (keys.JOBS, keys.EXPIRIES, keys.LEASES, *queues):
+                for index in (keys.JOBS, keys.EXPIRIES, keys.LEASES, keys.WEBHOOKS, *queues):
                     pipe.zrem(index, *expired)
                 ids = [member.decode() for member in expired]
                 pipe.hdel(keys.LEASE_HOLDERS, *ids)
@@ -299,6 +299,7 @@ class JobStore:
         pipe.zadd(keys.EXPIRIES, {after.id: expires_ms})
         idempotency.expire(pipe, after, expires_ms)
         result_cache.enter(pipe, after, expires_ms)
+        webhooks.schedule(pipe, after)
         gone_ms = expires_ms + round(self._lifetimes.tombstone_ttl_s * 1000)
         pipe.set(keys.tombstone(after.id), tombstone_text(Fate.EXPIRED, after.audience), pxat=gone_ms)
         pipe.hincrby(keys.OUTCOMES, f"{after.kind}:{after.status}", 1)
@@ -320,7 +321,7 @@ class JobStore:
         pipe.delete(*keys.parts(job.id))
         idempotency.free(pipe, job)
         result_cache.leave(pipe, job)
-        for index in (keys.JOBS, keys.EXPIRIES, keys.jobs_of(job.audience)):
+        for index in (keys.JOBS, keys.EXPIRIES, keys.WEBHOOKS, keys.jobs_of(job.audience)):
             pipe.zrem(index, job.id)
         pipe.hdel(keys.AUDIENCES, job.id)
 
