@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Path
+from fastapi import APIRouter, Path
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
@@ -11,10 +11,10 @@ from ml.errors import UnknownConceptError, UnknownModelError
 from service import concept_examples as examples
 from service.access import KNOWN_ONLY
 from service.concept_schemas import AtlasDocument, ConceptDocument
-from service.documentation import answer, link, problems, raw_answer
+from service.documentation import answer, link, problems
 from service.errors import problem_response
-from service.etag import matches, strong_etag
-from service.examples import INVALID_CHANNEL, NO_KEY, NOT_READY, STORE_UNAVAILABLE
+from service.examples import BEYOND_THE_END, INVALID_CHANNEL, NO_KEY, NOT_READY, STORE_UNAVAILABLE
+from service.files import File, FileWanted, file_answer, file_answers
 from service.references import rendered
 from service.services import Provided, Services
 from worker.catalog import PublishedModel
@@ -95,17 +95,13 @@ def get_concept(services: Provided, model_id: ModelId, layer: Layer, channel: Ch
     "/{layer}/{channel}/references/{name}",
     response_class=Response,
     responses={
-        200: raw_answer(
-            "The sound, or the picture",
-            {"audio/wav": "RIFF...", "image/png": None},
-            {"ETag": "Strong: the SHA-256 of the content."},
-        ),
-        304: {"description": "The client's copy is the same"},
+        **file_answers({"audio/wav": "RIFF...", "image/png": None}, "The sound, or the picture"),
         **problems(
             **_ABSENT,
             unknown_reference=examples.UNKNOWN_REFERENCE,
             still_rendering=examples.STILL_RENDERING,
             many_references=examples.MANY_REFERENCES,
+            beyond_the_end=BEYOND_THE_END,
             invalid=INVALID_CHANNEL,
         ),
     },
@@ -120,7 +116,7 @@ async def get_reference(
     name: Annotated[
         str, Path(description="The reference and the kind of file.", examples=["0.wav", "0.png"])
     ],
-    if_none_match: Annotated[str | None, Header(description="ETags of copies that the client has.")] = None,
+    asked: FileWanted,
 ) -> Response:
     """What the concept sees of a reference clip: its sound as `wav`, its spectrogram as `png`.
 
@@ -132,10 +128,11 @@ async def get_reference(
     if isinstance(found, Problem):
         return problem_response(found)
     data, media_type = (found.wav, "audio/wav") if kind == "wav" else (found.png, "image/png")
-    headers = {"ETag": strong_etag(hashlib.sha256(data).hexdigest()), "Cache-Control": "private, no-cache"}
-    if matches(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    return Response(data, media_type=media_type, headers=headers)
+
+    def read(start: int, end: int) -> bytes:
+        return data[start:end]
+
+    return file_answer(asked, File(media_type, len(data), hashlib.sha256(data).hexdigest(), read))
 
 
 def _model(services: Services, model_id: str) -> PublishedModel:

@@ -4,26 +4,24 @@ Conventions: jobs that a caller may not see are as if they were not there.
 """
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from ml.errors import InvalidRequestError
 from service import examples, order_examples, sse
 from service.access import Caller, Seeing
 from service.answers import JOB_LINKS
 from service.documentation import answer, link, problems, raw_answer
-from service.etag import matches, strong_etag
+from service.files import File, FileWanted, file_answer, file_answers
+from service.listing import JobQuery
 from service.result_examples import JOB_ID
 from service.schemas import JobDocument, JobList, JobSummary
 from service.services import Provided, Services
 from worker.errors import IllegalTransitionError
-from worker.ids import is_job_id
 from worker.jobs import Job
-
-LARGEST_PAGE = 100
 
 router = APIRouter(prefix="/jobs", tags=["jobs"])
 
@@ -52,22 +50,14 @@ _GONE = problems(
     },
     summary="List the jobs, newest first",
 )
-def list_jobs(
-    services: Provided,
-    caller: Seeing,
-    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="How many jobs at most.")] = 20,
-    cursor: Annotated[str | None, Query(description="From `next` of the page before.")] = None,
-) -> JobList:
-    """The jobs that have not expired, without their results; `next` leads to older ones."""
-    if cursor is not None and not is_job_id(cursor):
-        raise InvalidRequestError(
-            f"cursor: {cursor[:60]!r} is not from a page's `next`.",
-            extra={"errors": [{"field": "cursor", "message": "Not from a page's `next`"}]},
-        )
-    page = services.store.page(limit, cursor, audiences=caller.audiences)
-    following = None if page.next_before is None else f"/jobs?limit={limit}&cursor={page.next_before}"
+def list_jobs(services: Provided, caller: Seeing, query: Annotated[JobQuery, Query()]) -> JobList:
+    """The caller's jobs that have not expired, without their results; `next` leads to older ones.
+
+    Where few jobs are wanted among many, a page may be short, or empty, and still have a `next`.
+    """
+    page = services.store.page(query.limit, query.cursor, audiences=caller.audiences, wanted=query.wanted)
     summaries = [JobSummary.of(job, services.store.queue_position(job)) for job in page.jobs]
-    return JobList(jobs=summaries, next=following)
+    return JobList(jobs=summaries, next=query.path_from(page.next_before))
 
 
 @router.get(
@@ -158,8 +148,7 @@ async def _events(services: Services, job: Job, after: str) -> AsyncIterator[str
     "/{job_id}/artifacts/{name}",
     response_class=Response,
     responses={
-        200: raw_answer(
-            "The file",
+        **file_answers(
             {
                 "image/png": None,
                 "audio/wav": None,
@@ -167,13 +156,12 @@ async def _events(services: Services, job: Job, after: str) -> AsyncIterator[str
                 "application/json": "{}",
                 "text/csv": None,
             },
-            {"ETag": "Strong: the SHA-256 of the content."},
         ),
-        304: {"description": "The client's copy is the same"},
         **_GONE,
         **problems(
             unknown_job=examples.UNKNOWN_JOB,
             unknown_artifact=examples.UNKNOWN_ARTIFACT,
+            beyond_the_end=examples.BEYOND_THE_END,
         ),
     },
     summary="Fetch a file that a job made",
@@ -183,16 +171,13 @@ def get_artifact(
     caller: Seeing,
     job_id: JobId,
     name: Annotated[str, Path(description="The file's name, as linked.", examples=["spectrogram.png"])],
-    if_none_match: Annotated[str | None, Header(description="ETags of copies that the client has.")] = None,
+    wanted: FileWanted,
 ) -> Response:
     """A picture, a sound, numbers or a table from the job's result; `audio.wav` is what was analysed."""
     _visible(services, caller, job_id)
     info = services.artifacts.info(job_id, name)
-    headers = {"ETag": strong_etag(info.sha256), "Cache-Control": "private, no-cache"}
-    if matches(if_none_match, headers["ETag"]):
-        return Response(status_code=304, headers=headers)
-    headers["Content-Disposition"] = f'inline; filename="{info.name}"'
-    return Response(services.artifacts.data(job_id, name), media_type=info.media_type, headers=headers)
+    read = partial(services.artifacts.part, job_id, name)
+    return file_answer(wanted, File(info.media_type, info.size_bytes, info.sha256, read, info.name))
 
 
 def _visible(services: Services, caller: Caller, job_id: str) -> Job:

@@ -47,7 +47,7 @@ def test_routes_that_are_not_there(api: httpx.Client) -> None:
     assert "/no/such/path" in problem["detail"]
     answer = api.put("/models")
     assert_problem(answer, 405, "method-not-allowed")
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
     for path in ("/static/nothing.js", "/static/../settings.py", "/static/%2e%2e/settings.py", "/redoc"):
         assert_problem(api.get(path), 404, "not-found")
 
