@@ -11,13 +11,14 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from service.description import API_VERSION, describe
+from service.edge import surround
 from service.errors import install_error_handlers
 from service.metrics import Metrics
-from service.middleware import RequestRecorder
 from service.rates import RateHeaders
 from service.routes import analysis, catalog, concepts, health, jobs, orders, pages
 from service.services import open_services
 from service.settings import ServiceSettings
+from service.upload_places import UploadPlaces
 
 
 def create_app(settings: ServiceSettings | None = None) -> FastAPI:
@@ -29,7 +30,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         services = open_services(chosen, metrics)
         app.state.services = services
-        metrics.watch_jobs(services.store, services.catalog)
+        metrics.watch_jobs(services.redis, services.store, services.catalog)
         try:
             yield
         finally:
@@ -45,7 +46,8 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
     )
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     app.add_middleware(RateHeaders)
-    app.add_middleware(RequestRecorder, metrics=metrics)
+    surround(app, chosen, metrics)
+    app.state.upload_places = UploadPlaces(chosen.max_uploads)
     install_error_handlers(app)
     for module in (analysis, orders, jobs, catalog, concepts, health, pages):
         app.include_router(module.router)

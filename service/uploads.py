@@ -1,7 +1,8 @@
 """Taking recordings in: the bounds that hold while a body is still being read.
 
 Conventions: a body is refused by its head where that is enough (not a form, too long, from somebody who may
-not send it), else as soon as it has exceeded the bound; it never gathers unbounded. The forms' fields are in
+not send it), else as soon as it has exceeded the bound; it never gathers unbounded. How many are read at once
+is for `service.upload_places`, how long one may take for `service.patience`. The forms' fields are in
 `service.forms`.
 """
 
@@ -19,7 +20,9 @@ from starlette.types import Message, Receive
 
 from ml.errors import InvalidRequestError, TimbrescopeError
 from ml.media import TooManyBytesError, UnsupportedMediaError
+from service.errors import RefusedWhileReading
 from service.rates import require_leave_to_send
+from service.settings import ServiceSettings
 
 # What a form may hold besides the recording: boundaries, part headers and all other fields.
 FORM_OVERHEAD_BYTES = 256 * 1024
@@ -39,53 +42,74 @@ class UploadRoute(APIRoute):
 
         async def handle_bounded(request: Request) -> Response:
             services = request.app.state.services
-            max_bytes: int = services.settings.max_upload_bytes
             try:
                 await run_in_threadpool(require_leave_to_send, request, services)
                 _require_form(request)
             except TimbrescopeError:
                 await _drain(request.receive)
                 raise
+            bounded = _BoundedBody(request.receive, self.most_bytes(services.settings))
+            within = Request(request.scope, bounded.receive)
+            place = request.app.state.upload_places.take(within)
             try:
-                bounded = _BoundedBody(request.receive, max_bytes, _declared_bytes(request))
-                return await handle(Request(request.scope, bounded.receive))
-            except _BodyTooLarge as error:
-                await _drain(request.receive)
-                raise error.reason from error
+                bounded.require_declared(request)
+                return await handle(within)
+            except RefusedWhileReading as error:
+                if isinstance(error.reason, TooManyBytesError):
+                    await _drain(request.receive)
+                raise
             except HTTPException as error:
                 if isinstance(error.__context__, MultiPartException) and error.detail.startswith(_TOO_MANY):
                     await _drain(request.receive)
                     raise InvalidRequestError(error.detail) from error
                 raise
+            finally:
+                await place.leave()
 
         return handle_bounded
 
+    @staticmethod
+    def most_bytes(settings: ServiceSettings) -> int:
+        """How large the form may be, besides what every form holds."""
+        return settings.max_upload_bytes
 
-class _BodyTooLarge(HTTPException):
-    # Of this type, because the framework turns everything else that is raised while it reads a form into
-    # "400".
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(413)
-        self.reason = TooManyBytesError(
-            f"The request is larger than a recording may be; the limit is {max_bytes} bytes.",
-            extra={"max_bytes": max_bytes},
-        )
+
+class ManyUploadsRoute(UploadRoute):
+    """A route whose body is a form with many recordings, each no larger than `max_upload_bytes` and in all no
+    larger than `max_request_bytes`.
+    """
+
+    @staticmethod
+    def most_bytes(settings: ServiceSettings) -> int:
+        """How large the form may be, besides what every form holds."""
+        return max(settings.max_request_bytes, settings.max_upload_bytes)
 
 
 class _BoundedBody:
-    def __init__(self, receive: Receive, max_bytes: int, declared_bytes: int | None) -> None:
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
         self._left = max_bytes + FORM_OVERHEAD_BYTES
-        if declared_bytes is not None and declared_bytes > self._left:
-            raise _BodyTooLarge(max_bytes)
+
+    def require_declared(self, request: Request) -> None:
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._left:
+            raise self._refusal()
 
     async def receive(self) -> Message:
         message = await self._receive()
         self._left -= len(message.get("body", b""))
         if self._left < 0:
-            raise _BodyTooLarge(self._max_bytes)
+            raise self._refusal()
         return message
+
+    def _refusal(self) -> RefusedWhileReading:
+        return RefusedWhileReading(
+            TooManyBytesError(
+                f"The request is larger than it may be; the limit is {self._max_bytes} bytes.",
+                extra={"max_bytes": self._max_bytes},
+            )
+        )
 
 
 def _require_form(request: Request) -> None:
@@ -94,11 +118,6 @@ def _require_form(request: Request) -> None:
         raise UnsupportedMediaError(
             f"The body has to be multipart/form-data, a part for each field, not {media_type[:60]!r}."
         )
-
-
-def _declared_bytes(request: Request) -> int | None:
-    declared = request.headers.get("content-length", "")
-    return int(declared) if declared.isdecimal() else None
 
 
 async def _drain(receive: Receive) -> None:
