@@ -1,39 +1,36 @@
 """How a POST that makes a job is answered: with the job, at once or when it has ended.
 
-Conventions: 202 and the job while it is unfinished; 200 when it has ended well or was cancelled; when it
-has failed while the client waited, the job's problem document with its own status is the answer.
+Conventions: 202 and the job while it is unfinished; 200 when it has ended well or was cancelled, because the
+client waited or because the answer was there already; when it has failed, the job's problem document with its
+own status is the answer.
 """
 
 import logging
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Header
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from service.documentation import Responses, answer, link
 from service.errors import problem_response
-from service.prefer import LONGEST_WAIT_S, wait_s
+from service.once import Made
+from service.posting import Posting
+from service.prefer import wait_s
 from service.schemas import JobDocument
 from service.services import Services
 from worker.connection import UNAVAILABLE
-from worker.jobs import Job, JobStatus
+from worker.jobs import Job
 
 log = logging.getLogger(__name__)
 
 POLL_AFTER_S = 1
 
-Prefer = Annotated[
-    str | None,
-    Header(
-        description=f"`wait=N` waits up to N seconds (at most {LONGEST_WAIT_S}) for the job to end.",
-        examples=["wait=30"],
-    ),
-]
+REPLAYED = "Idempotency-Replayed"
 
 _APPLIED = {
     "Location": "The job's path.",
     "Preference-Applied": "`wait=N`, when the request asked to wait.",
+    REPLAYED: "`true` when an earlier request with the same Idempotency-Key has made the job.",
 }
 _ID = "$response.body#/id"
 
@@ -57,25 +54,33 @@ def job_answers(*, ended: Any, queued: Any, **files: str) -> Responses:
     headers = {**_APPLIED, "Retry-After": "Seconds after which to look again."}
     links = {**JOB_LINKS, **file_links(**files)}
     return {
-        200: answer("The job, which ended while the client waited", JobDocument, ended, _APPLIED, links),
+        200: answer("The job, which has ended", JobDocument, ended, _APPLIED, links),
         202: answer("The job, which is queued or running", JobDocument, queued, headers, links),
     }
 
 
-async def job_answer(services: Services, job: Job, prefer: str | None) -> Response:
-    """The answer to who has made a job, or would wait for it."""
-    wait = wait_s(prefer)
+async def job_answer(services: Services, posting: Posting, made: Made) -> Response:
+    """The answer to a POST that has made a job, now or when it was sent before."""
+    job, headers = made.job, {"Location": made.job.path}
+    if made.is_replay:
+        headers[REPLAYED] = "true"
+    wait = wait_s(posting.prefer)
     if wait is not None:
-        job = await _wait(services, job, wait)
-    position = None
-    if job.status is JobStatus.QUEUED:
-        position = await run_in_threadpool(services.store.queue_position, job)
-    return _answer(job, position, wait)
+        job = await waited(services, job, wait)
+        headers["Preference-Applied"] = f"wait={wait}"
+    if job.error is not None:
+        return problem_response(job.error, instance=job.path, headers=headers)
+    if not job.status.is_terminal:
+        headers["Retry-After"] = str(POLL_AFTER_S)
+    position = await run_in_threadpool(position_of, services, job)
+    document = JobDocument.of(job, position).model_dump(mode="json", by_alias=True)
+    return JSONResponse(document, status_code=200 if job.status.is_terminal else 202, headers=headers)
 
 
-async def _wait(services: Services, job: Job, wait: int) -> Job:
+async def waited(services: Services, job: Job, timeout_s: float) -> Job:
+    """The job as it is when it has ended, or after this time."""
     try:
-        await services.feed.ended(job.id, wait)
+        await services.feed.ended(job.id, timeout_s)
         return await run_in_threadpool(services.store.get, job.id)
     except UNAVAILABLE as error:
         # The job is accepted; that the store went away meanwhile does not take this back.
@@ -83,13 +88,10 @@ async def _wait(services: Services, job: Job, wait: int) -> Job:
         return job
 
 
-def _answer(job: Job, position: int | None, wait: int | None) -> Response:
-    headers = {"Location": job.path}
-    if wait is not None:
-        headers["Preference-Applied"] = f"wait={wait}"
-    if job.error is not None:
-        return problem_response(job.error, instance=job.path, headers=headers)
-    if not job.status.is_terminal:
-        headers["Retry-After"] = str(POLL_AFTER_S)
-    document = JobDocument.of(job, position).model_dump(mode="json", by_alias=True)
-    return JSONResponse(document, status_code=200 if job.status.is_terminal else 202, headers=headers)
+def position_of(services: Services, job: Job) -> int | None:
+    """The place in the queue of a job that was accepted, as far as it can be found out."""
+    try:
+        return services.store.queue_position(job)
+    except UNAVAILABLE as error:
+        log.warning("could not look for a job's place", extra={"job": job.id, "error": repr(error)})
+        return None

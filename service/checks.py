@@ -5,71 +5,73 @@ length, one sample rate. Both are compared as the files' headers state them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
 
 from ml.errors import TimbrescopeError
 from ml.media import MediaInfo, MediaLimits, TooManyBytesError, UnsupportedFormatError, inspect_media
+from service.fingerprints import request_fingerprint
+from service.once import Made, make_once
+from service.posting import Posting
+from service.recall import recalled
+from service.recordings import Upload, described, display_name
 from service.services import Services
-from service.submission import check_way, described, display_name, fault_of, hand_over, require_room
-from worker.ids import new_job_id
+from service.submission import admit, check_way, fault_of, question, require_room
+from worker.idempotency import Mark
 from worker.jobs import Job, JobKind
-from worker.questions import LONGEST_EXPLAINED_S, MAX_STEMS, ModelRef, Parameters, StemInput
-
-
-@dataclass(frozen=True)
-class StemUpload:
-    """A stem as a client sends it."""
-
-    filename: str | None
-    data: bytes
+from worker.questions import LONGEST_EXPLAINED_S, MAX_STEMS, Parameters, StemInput
 
 
 @dataclass(frozen=True)
 class CheckSubmission:
-    """What a client asks for; the instruments are in the order of the stems, `owner` is the id of its key."""
+    """What a client asks for; the instruments are in the order of the stems."""
 
-    stems: tuple[StemUpload, ...]
+    stems: tuple[Upload, ...]
     instruments: tuple[str, ...]
     model_id: str | None
     parameters: Parameters
-    owner: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same request (`worker.idempotency`)."""
+        fields = {"model": self.model_id, "instrument": self.instruments, **asdict(self.parameters)}
+        return request_fingerprint(fields, self.stems)
 
 
-def submit_check(services: Services, submission: CheckSubmission) -> Job:
-    """Checks the request and hands it to the workers.
+def submit_check(services: Services, posting: Posting, submission: CheckSubmission) -> Made:
+    """Checks the request and hands it to the workers, unless that was done before.
 
     Raises
     ------
     TimbrescopeError
         Saying what is wrong with a stem, the parameters or the service; no job is left behind then.
     """
-    settings = services.settings
-    require_room(services, JobKind.CHECK)
+
+    def make(mark: Mark | None) -> Job:
+        return _submit(services, posting, submission, mark)
+
+    return make_once(services, posting, submission.fingerprint, make)
+
+
+def _submit(services: Services, posting: Posting, submission: CheckSubmission, mark: Mark | None) -> Job:
+    settings, stems = services.settings, submission.stems
     model = services.catalog.model(submission.model_id or settings.default_model)
     check_way(model, submission.parameters)
     _require_pairs(submission)
     model.require_instruments(submission.instruments)
-    _require_size(submission.stems, settings.max_upload_bytes)
-    infos = [_inspected(at, stem, settings.media_limits) for at, stem in enumerate(submission.stems)]
-    _require_alike(submission.stems, infos)
-    pairs = zip(submission.instruments, submission.stems, infos, strict=True)
-    job = Job(
-        id=new_job_id(),
-        kind=JobKind.CHECK,
-        stems=tuple(
-            StemInput(instrument, described(stem.filename, stem.data, info))
-            for instrument, stem, info in pairs
-        ),
-        model=ModelRef(model.id, model.sha256, model.version),
-        parameters=submission.parameters,
-        created_at=datetime.now(UTC),
-        owner=submission.owner,
+    _require_size(stems, settings.max_upload_bytes)
+    sounds = [f"{name}: {stem.sha256}" for name, stem in zip(submission.instruments, stems, strict=True)]
+    job = question(
+        services, posting, JobKind.CHECK, sounds, asked=submission.parameters, model=model, mark=mark
     )
-    uploads = (stem.data for stem in submission.stems)
-    services.store.admit(job, *uploads, max_queued=settings.max_queued_interactive)
-    hand_over(services, job)
-    return job
+    ended = recalled(services, posting, job, stems, mark)
+    if ended is not None:
+        return ended
+    require_room(services, JobKind.CHECK)
+    infos = [_inspected(at, stem, settings.media_limits) for at, stem in enumerate(stems)]
+    _require_alike(stems, infos)
+    pairs = zip(submission.instruments, stems, infos, strict=True)
+    inputs = tuple(StemInput(name, described(stem, info)) for name, stem, info in pairs)
+    return admit(services, replace(job, stems=inputs), stems, mark)
 
 
 def _require_pairs(submission: CheckSubmission) -> None:
@@ -82,7 +84,7 @@ def _require_pairs(submission: CheckSubmission) -> None:
         )
 
 
-def _require_size(stems: Sequence[StemUpload], max_bytes: int) -> None:
+def _require_size(stems: Sequence[Upload], max_bytes: int) -> None:
     n_bytes = sum(len(stem.data) for stem in stems)
     if n_bytes > max_bytes:
         raise TooManyBytesError(
@@ -91,7 +93,7 @@ def _require_size(stems: Sequence[StemUpload], max_bytes: int) -> None:
         )
 
 
-def _inspected(at: int, stem: StemUpload, limits: MediaLimits) -> MediaInfo:
+def _inspected(at: int, stem: Upload, limits: MediaLimits) -> MediaInfo:
     """What a stem is; what is wrong with it says which one it is."""
     try:
         info = inspect_media(stem.data, limits)
@@ -110,7 +112,7 @@ def _inspected(at: int, stem: StemUpload, limits: MediaLimits) -> MediaInfo:
     return info
 
 
-def _require_alike(stems: Sequence[StemUpload], infos: Sequence[MediaInfo]) -> None:
+def _require_alike(stems: Sequence[Upload], infos: Sequence[MediaInfo]) -> None:
     first = infos[0]
     for at, info in enumerate(infos):
         if _shape(info) != _shape(first):
@@ -131,5 +133,5 @@ def _words(info: MediaInfo) -> str:
     return f"{n_samples} samples at {rate_hz} Hz"
 
 
-def _name(at: int, stem: StemUpload) -> str:
+def _name(at: int, stem: Upload) -> str:
     return f"Stem {at + 1} ({display_name(stem.filename)!r})"

@@ -31,6 +31,7 @@ _COMMON: dict[str, Any] = {
         "channels": 1,
     },
     "model": {"id": "default", "sha256": SHA256},
+    "cached": False,
     "links": {"self": f"/jobs/{JOB_ID}", "events": f"/jobs/{JOB_ID}/events"},
 }
 
@@ -152,6 +153,18 @@ RATE_LIMITED = problem(
     retry_after_s=2,
 )
 UNKNOWN_JOB = problem("unknown-job", "Unknown job", 404, f"There is no job '{JOB_ID}'.")
+KEY_REUSED = problem(
+    "idempotency-key-reused",
+    "Idempotency-Key was used before",
+    422,
+    "This Idempotency-Key was sent with another request before; a new request needs a new key.",
+)
+KEY_IN_FLIGHT = problem(
+    "idempotency-in-flight",
+    "The same request is in flight",
+    409,
+    "A request with this Idempotency-Key is being decided at this moment.",
+)
 UNKNOWN_ARTIFACT = problem(
     "unknown-artifact", "Unknown artefact", 404, f"Job {JOB_ID} has no artefact 'map-kazoo.png'."
 )

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ml.errors import InvalidRequestError
 from ml.relevance.methods import DEFAULT_METHOD, METHODS, method_named
-from worker.questions import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS, MAX_STEMS
+from service.settings import MOST_BATCH_FILES
+from worker.questions import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS, MAX_STEMS, Parameters
 
 
 class FormLimits(TypedDict, total=False):
@@ -28,8 +29,6 @@ FORM_LIMITS: FormLimits = {"max_files": 1, "max_fields": 200, "max_part_size": 4
 # More stems than can be told apart are counted before they are refused; far more are not even read.
 CHECK_LIMITS: FormLimits = {**FORM_LIMITS, "max_files": 4 * MAX_STEMS}
 
-# As many as any service may be set to take at once; more are not even read.
-MOST_BATCH_FILES = 256
 BATCH_LIMITS: FormLimits = {**FORM_LIMITS, "max_files": MOST_BATCH_FILES}
 
 REPEATABLE = frozenset({"instruments", "stem", "instrument"})
@@ -82,6 +81,10 @@ class ClassifyFields(_AskedModel):
         examples=[0.5],
     )
 
+    def parameters(self) -> Parameters:
+        """What a job makes of the fields."""
+        return Parameters(threshold=self.threshold)
+
 
 class ExplainFields(ClassifyFields, _AskedWay):
     """What may be asked of an explanation, besides the recording."""
@@ -105,6 +108,20 @@ class ExplainFields(ClassifyFields, _AskedWay):
     duration_s: Annotated[Seconds | None, Field(gt=0, le=LONGEST_EXPLAINED_S)] = Field(
         None, description="How much to explain.", examples=[5.0]
     )
+
+    def parameters(self) -> Parameters:
+        """What a job makes of the fields."""
+        return Parameters(
+            threshold=self.threshold,
+            instruments=tuple(dict.fromkeys(self.instruments)) if self.instruments else None,
+            n_concepts=self.concepts,
+            start_s=self.start_s,
+            duration_s=self.duration_s,
+            engine=self.engine,
+            method=self.method,
+            layer=self.layer,
+            contrast=self.contrast,
+        )
 
 
 class ClassifyForm(ClassifyFields):
@@ -146,6 +163,10 @@ class CheckForm(_AskedWay):
         "stems of one instrument count as one.",
         examples=[["Violin", "Trumpet"]],
     )
+
+    def parameters(self) -> Parameters:
+        """What a job makes of the fields."""
+        return Parameters(n_concepts=self.concepts, engine=self.engine, method=self.method, layer=self.layer)
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ml.errors import within
 from ml.synthesis.recipe import Recipe, require_both_parts, require_safe
+from ml.synthesis.sections import YesOrNo
 from ml.training.config import TrainingConfig
 from service.access import Caller
+from service.fingerprints import request_fingerprint
+from service.once import Made, make_once
+from service.posting import Posting
 from service.services import Services
 from service.submission import fault_of, hand_over
 from worker.errors import JobUnfinishedError, ModelExistsError, PlaceTakenError
+from worker.idempotency import Mark
 from worker.ids import is_job_id, new_job_id
 from worker.jobs import Job, JobKind, JobStatus
 from worker.orders import MODEL_ID_PATTERN, DatasetOrder, TrainingOrder
@@ -38,8 +43,8 @@ class DatasetRequest(BaseModel):
     url: Annotated[str, Field(max_length=LONGEST_URL)] | None = Field(
         None, description="Where the data set goes: an absolute path or URL below an allowed root."
     )
-    audio: bool = Field(True, description="Whether sound and MIDI are kept beside the log-mels.")
-    stems: bool = Field(False, description="Whether every instrument's stem is kept too; needs `audio`.")
+    audio: YesOrNo = Field(True, description="Whether sound and MIDI are kept beside the log-mels.")
+    stems: YesOrNo = Field(False, description="Whether every instrument's stem is kept too; needs `audio`.")
 
 
 class TrainingRequest(BaseModel):
@@ -54,17 +59,37 @@ class TrainingRequest(BaseModel):
         description="What the model will be called.", examples=["winds"]
     )
     config: TrainingConfig = Field(TrainingConfig(), description="How the network is trained.")
-    overwrite: bool = Field(False, description="Whether a model of this id may be replaced.")
+    overwrite: YesOrNo = Field(False, description="Whether a model of this id may be replaced.")
 
 
-def order_dataset(services: Services, caller: Caller, asked: DatasetRequest) -> Job:
-    """Checks the request and hands it to the workers; a job that makes the same there already is the answer.
+def order_dataset(services: Services, posting: Posting, asked: DatasetRequest) -> Made:
+    """Checks the request and hands it to the workers, unless that was done before.
+
+    A job that makes the same at the same place already is the answer to any request for it.
 
     Raises
     ------
     TimbrescopeError
         Saying what is wrong with the request or the service; no job is left behind then.
     """
+
+    def make(mark: Mark | None) -> Job:
+        return _admit(services, posting, JobKind.DATASET, _dataset(services, asked), mark)
+
+    return make_once(services, posting, request_fingerprint(asked.model_dump(mode="json")), make)
+
+
+def order_training(services: Services, posting: Posting, asked: TrainingRequest) -> Made:
+    """Checks the request and hands it to the workers, unless that was done before; raises likewise."""
+
+    def make(mark: Mark | None) -> Job:
+        order = _training(services, posting.caller, asked)
+        return _admit(services, posting, JobKind.TRAINING, order, mark)
+
+    return make_once(services, posting, request_fingerprint(asked.model_dump(mode="json")), make)
+
+
+def _dataset(services: Services, asked: DatasetRequest) -> DatasetOrder:
     if asked.stems and not asked.audio:
         raise fault_of("stems", "Stems are kept beside the sound: they need audio")
     with within("recipe"):
@@ -73,29 +98,26 @@ def order_dataset(services: Services, caller: Caller, asked: DatasetRequest) -> 
     roots = services.settings.dataset_places
     field = "name" if asked.url is None else "url"
     url = asked.url or f"{roots[0]}/{asked.name or asked.recipe.name}"
-    order = DatasetOrder(
+    return DatasetOrder(
         recipe=asked.recipe.model_dump(mode="json"),
         url=place_below(roots, url, field=field),
         audio=asked.audio,
         stems=asked.stems,
     )
-    return _admit(services, caller, JobKind.DATASET, order)
 
 
-def order_training(services: Services, caller: Caller, asked: TrainingRequest) -> Job:
-    """Checks the request and hands it to the workers; raises like `order_dataset`."""
+def _training(services: Services, caller: Caller, asked: TrainingRequest) -> TrainingOrder:
     catalog = services.catalog
     if asked.model_id in catalog.announced_ids():
         raise ModelExistsError(f"The model {asked.model_id!r} comes with the program; choose another id.")
     if catalog.published(asked.model_id) is not None and not asked.overwrite:
         raise ModelExistsError(f"There is a model {asked.model_id!r} already; `overwrite` replaces it.")
-    order = TrainingOrder(
+    return TrainingOrder(
         dataset_url=_dataset_url(services, caller, asked.dataset),
         model_id=asked.model_id,
         config=asked.config.to_dict(),
         overwrite=asked.overwrite,
     )
-    return _admit(services, caller, JobKind.TRAINING, order)
 
 
 def _dataset_url(services: Services, caller: Caller, dataset: str) -> str:
@@ -109,14 +131,31 @@ def _dataset_url(services: Services, caller: Caller, dataset: str) -> str:
     return job.order.url
 
 
-def _admit(services: Services, caller: Caller, kind: JobKind, order: DatasetOrder | TrainingOrder) -> Job:
-    job = Job(id=new_job_id(), kind=kind, created_at=datetime.now(UTC), order=order, owner=caller.owner)
+def _admit(
+    services: Services,
+    posting: Posting,
+    kind: JobKind,
+    order: DatasetOrder | TrainingOrder,
+    mark: Mark | None,
+) -> Job:
+    job = Job(
+        id=new_job_id(),
+        kind=kind,
+        created_at=datetime.now(UTC),
+        order=order,
+        owner=posting.owner,
+        request_id=posting.request_id,
+        trace=posting.trace,
+        mark="" if mark is None else mark.name,
+    )
     try:
-        services.store.admit(job, max_queued=services.settings.max_queued_batch)
+        services.store.admit(job, max_queued=services.settings.max_queued_batch, mark=mark)
     except PlaceTakenError as error:
         other = services.store.get(str(error.extra["job"]))
-        if other.order == order:
-            return other
-        raise
+        if other.order != order:
+            raise
+        if mark is not None:
+            services.marks.keep(posting.owner, mark, other)
+        return other
     hand_over(services, job)
     return job

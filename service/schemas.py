@@ -95,6 +95,9 @@ class JobSummary(BaseModel):
         description="True while a training that was cancelled makes a model of its best epoch.",
         exclude_if=lambda value: not value,
     )
+    cached: bool = Field(
+        description="Whether an earlier job had answered the same question, so that nothing was computed."
+    )
     error: ProblemDocument | None = Field(description="Why a failed job failed.")
     links: LinksDocument
 
@@ -120,6 +123,7 @@ class JobSummary(BaseModel):
                 "model": job.model and {"id": job.model.id, "sha256": job.model.sha256},
                 "order": job.order and vars(job.order),
                 "stopping": job.stopping,
+                "cached": job.cached,
                 "result": job.result,
                 "error": error,
                 "links": {"self": job.path, "events": f"{job.path}/events"},

@@ -13,8 +13,10 @@ from worker.artifacts import ArtifactStore
 from worker.catalog import Catalog
 from worker.connection import connect
 from worker.feed import Feed
+from worker.idempotency import Marks
 from worker.queue import JobQueue
 from worker.rates import Rates
+from worker.result_cache import ResultCache
 from worker.store import JobStore, Lifetimes
 
 
@@ -32,6 +34,8 @@ class Services:
     metrics: Metrics
     api_keys: ApiKeys
     rates: Rates
+    marks: Marks
+    result_cache: ResultCache
 
     async def close(self) -> None:
         """Gives up all connections."""
@@ -56,6 +60,8 @@ def open_services(settings: ServiceSettings, metrics: Metrics) -> Services:
         metrics=metrics,
         api_keys=ApiKeys(redis, admin_key),
         rates=Rates(redis),
+        marks=Marks(redis),
+        result_cache=ResultCache(redis),
     )
 
 

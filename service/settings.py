@@ -7,6 +7,9 @@ from pydantic import Field, PositiveInt, SecretStr, model_validator
 
 from service.edge_settings import EdgeSettings
 
+# As many recordings as any service may be set to take at once; a form with more is not even read.
+MOST_BATCH_FILES = 256
+
 
 class ServiceSettings(EdgeSettings):
     """Settings of the machine that answers HTTP."""
@@ -23,6 +26,9 @@ class ServiceSettings(EdgeSettings):
         None,
         description="Most jobs that one API key may ask for in a minute, unless the key says another number; "
         "default: no bound.",
+    )
+    max_batch_files: int = Field(
+        32, ge=1, le=MOST_BATCH_FILES, description="Most recordings that one request may have."
     )
     shutdown_grace_s: PositiveInt = Field(
         3, description="How long open requests may go on once the API was told to stop."

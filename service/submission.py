@@ -1,67 +1,109 @@
-"""From a checked form to a queued job.
+"""From a checked form to a job: queued, or ended at once where the question was answered before.
 
 Conventions: everything that size, headers and parsed structure can tell is decided here. Blocking, for
 the thread pool. What only decoding can show is the worker's to find.
 """
 
-import hashlib
-import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from ml.errors import FieldFault, InvalidRequestError, RangeRequiredError, named
 from ml.media import MediaInfo, MidiScore, inspect_media, parse_midi
 from ml.relevance.methods import method_named
+from service.fingerprints import question_fingerprint, request_fingerprint
+from service.once import Made, make_once
+from service.posting import Posting
+from service.recall import recalled
+from service.recordings import Upload, described
 from service.services import Services
 from worker.catalog import PublishedModel
 from worker.errors import QueueFullError
+from worker.idempotency import Mark
 from worker.ids import new_job_id
 from worker.jobs import QUEUE_OF, Job, JobKind
-from worker.questions import LONGEST_EXPLAINED_S, JobInput, ModelRef, Parameters
-
-_LONGEST_NAME = 200
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+from worker.questions import LONGEST_EXPLAINED_S, ModelRef, Parameters
 
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client asks for; `owner` is the id of its key."""
+    """What a client asks for."""
 
     kind: JobKind
-    filename: str | None
-    data: bytes
+    upload: Upload
     model_id: str | None
     parameters: Parameters
-    owner: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same request (`worker.idempotency`)."""
+        return request_fingerprint({"model": self.model_id, **asdict(self.parameters)}, [self.upload])
 
 
-def submit(services: Services, submission: Submission) -> Job:
-    """Checks the request and hands it to the workers.
+def submit(services: Services, posting: Posting, submission: Submission, *, place: int | None = None) -> Made:
+    """Checks the request and hands it to the workers, unless that was done before.
+
+    Of a request for several jobs, `place` says which of them this is.
 
     Raises
     ------
     TimbrescopeError
         Saying what is wrong with the recording, the parameters or the service; no job is left behind then.
     """
-    settings, asked = services.settings, submission.parameters
-    require_room(services, submission.kind)
+
+    def make(mark: Mark | None) -> Job:
+        return _submit(services, posting, submission, mark)
+
+    return make_once(services, posting, submission.fingerprint, make, place=place)
+
+
+def _submit(services: Services, posting: Posting, submission: Submission, mark: Mark | None) -> Job:
+    settings, asked, upload = services.settings, submission.parameters, submission.upload
     model = services.catalog.model(submission.model_id or settings.default_model)
     check_way(model, asked)
-    info = inspect_media(submission.data, settings.media_limits)
+    job = question(services, posting, submission.kind, [upload.sha256], asked=asked, model=model, mark=mark)
+    ended = recalled(services, posting, job, [upload], mark)
+    if ended is not None:
+        return ended
+    require_room(services, submission.kind)
+    info = inspect_media(upload.data, settings.media_limits)
     if submission.kind is JobKind.EXPLAIN:
         check_range(info, asked)
         if info.format == "midi":
-            check_notes(parse_midi(submission.data, settings.media_limits), asked)
-    job = Job(
+            check_notes(parse_midi(upload.data, settings.media_limits), asked)
+    return admit(services, replace(job, input=described(upload, info)), [upload], mark)
+
+
+def question(
+    services: Services,
+    posting: Posting,
+    kind: JobKind,
+    sounds: Sequence[str],
+    *,
+    asked: Parameters,
+    model: PublishedModel,
+    mark: Mark | None,
+) -> Job:
+    """The job that asks this of sounds (`service.fingerprints`) which nobody has looked at yet."""
+    is_kept = services.settings.result_cache and posting.is_kept
+    return Job(
         id=new_job_id(),
-        kind=submission.kind,
-        input=described(submission.filename, submission.data, info),
+        kind=kind,
         model=ModelRef(model.id, model.sha256, model.version),
         parameters=asked,
         created_at=datetime.now(UTC),
-        owner=submission.owner,
+        owner=posting.owner,
+        request_id=posting.request_id,
+        trace=posting.trace,
+        fingerprint=question_fingerprint(kind, sounds, asked, model) if is_kept else "",
+        mark="" if mark is None else mark.name,
     )
-    services.store.admit(job, submission.data, max_queued=settings.max_queued_interactive)
+
+
+def admit(services: Services, job: Job, uploads: Sequence[Upload], mark: Mark | None) -> Job:
+    """Stores the job and hands it to the workers; raises when that cannot be, and leaves nothing behind."""
+    sounds = (upload.data for upload in uploads)
+    services.store.admit(job, *sounds, max_queued=services.settings.max_queued_interactive, mark=mark)
     hand_over(services, job)
     return job
 
@@ -113,24 +155,6 @@ def check_range(info: MediaInfo, asked: Parameters) -> None:
             "duration_s have to say which part to explain.",
             extra={"duration_s": info.duration_s, "longest_s": LONGEST_EXPLAINED_S},
         )
-
-
-def display_name(filename: str | None) -> str:
-    """A client's file name made fit to be shown. It is never used as a path."""
-    base = re.split(r"[/\\]", filename or "")[-1]
-    return _UNPRINTABLE.sub("", base)[:_LONGEST_NAME] or "upload"
-
-
-def described(filename: str | None, data: bytes, info: MediaInfo) -> JobInput:
-    """A recording as its job tells of it."""
-    return JobInput(
-        filename=display_name(filename),
-        sha256=hashlib.sha256(data).hexdigest(),
-        format=info.format,
-        duration_s=info.duration_s,
-        sample_rate_hz=info.sample_rate_hz,
-        channels=info.channels,
-    )
 
 
 def fault_of(field: str, message: str) -> InvalidRequestError:

@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service import examples
-from service.access import INFER_ONLY, Asking, Caller
-from service.answers import Prefer, job_answer, job_answers
-from service.checks import CheckSubmission, StemUpload, submit_check
+from service.access import INFER_ONLY
+from service.answers import job_answer, job_answers
+from service.checks import CheckSubmission, submit_check
 from service.documentation import problems
 from service.forms import (
     CHECK_LIMITS,
@@ -22,22 +22,25 @@ from service.forms import (
     ExplainForm,
     FieldsGivenOnce,
 )
+from service.posting import Asked, Posting
 from service.rates import ONE_JOB
+from service.recordings import Upload
 from service.schemas import JobDocument
 from service.services import Provided, Services
 from service.submission import Submission, submit
 from service.uploads import UploadRoute
 from worker.jobs import JobKind
-from worker.questions import Parameters
 
 log = logging.getLogger(__name__)
 
 router = APIRouter(tags=["analysis"], route_class=UploadRoute, dependencies=[INFER_ONLY])
 
-_PROBLEMS = {
+PROBLEMS = {
     "no_key": examples.NO_KEY,
     "wrong_scope": examples.WRONG_SCOPE,
     "rate_limited": examples.RATE_LIMITED,
+    "key_in_flight": examples.KEY_IN_FLIGHT,
+    "key_reused": examples.KEY_REUSED,
     "bad_body": examples.BAD_BODY,
     "too_long": examples.TOO_LONG,
     "unknown_format": examples.UNKNOWN_FORMAT,
@@ -45,7 +48,7 @@ _PROBLEMS = {
     "store_unavailable": examples.STORE_UNAVAILABLE,
     "no_worker": examples.NOT_READY,
 }
-_WAY_PROBLEMS = {
+WAY_PROBLEMS = {
     "unknown_instrument": examples.UNKNOWN_INSTRUMENT,
     "unknown_method": examples.UNKNOWN_METHOD,
     "unknown_layer": examples.UNKNOWN_LAYER,
@@ -59,7 +62,7 @@ _EXPLAINED = {"audio": "audio.wav", "overview": "overview.png"}
     response_model=JobDocument,
     responses={
         **job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED),
-        **problems(**_PROBLEMS),
+        **problems(**PROBLEMS),
     },
     form_limits=FORM_LIMITS,
     dependencies=[Depends(FieldsGivenOnce(ClassifyForm)), ONE_JOB],
@@ -68,14 +71,12 @@ _EXPLAINED = {"audio": "audio.wav", "overview": "overview.png"}
 async def classify(
     form: Annotated[ClassifyForm, Form(media_type="multipart/form-data")],
     services: Provided,
-    caller: Asking,
-    prefer: Prefer = None,
+    posting: Asked,
 ) -> Response:
     """Takes a recording and says which instruments play in it, over all and in every window of five
     seconds.
     """
-    parameters = Parameters(threshold=form.threshold)
-    return await _analyse(services, caller, JobKind.CLASSIFY, form, parameters=parameters, prefer=prefer)
+    return await _analyse(services, posting, JobKind.CLASSIFY, form)
 
 
 @router.post(
@@ -84,7 +85,7 @@ async def classify(
     response_model=JobDocument,
     responses={
         **job_answers(ended=examples.JOB_SUCCEEDED, queued=examples.JOB_QUEUED, **_EXPLAINED),
-        **problems(**_PROBLEMS, **_WAY_PROBLEMS),
+        **problems(**PROBLEMS, **WAY_PROBLEMS),
     },
     form_limits=FORM_LIMITS,
     dependencies=[Depends(FieldsGivenOnce(ExplainForm)), ONE_JOB],
@@ -93,8 +94,7 @@ async def classify(
 async def explain(
     form: Annotated[ExplainForm, Form(media_type="multipart/form-data")],
     services: Provided,
-    caller: Asking,
-    prefer: Prefer = None,
+    posting: Asked,
 ) -> Response:
     """Takes a recording, says which instruments play in it, and maps the evidence for each over frequency
     and time.
@@ -102,18 +102,7 @@ async def explain(
     With nothing found, the list of explanations is empty. A recording longer than a minute needs
     `start_s` and `duration_s`. The stems of a MIDI file are known, so its maps are scored against the truth.
     """
-    parameters = Parameters(
-        threshold=form.threshold,
-        instruments=tuple(dict.fromkeys(form.instruments)) if form.instruments else None,
-        n_concepts=form.concepts,
-        start_s=form.start_s,
-        duration_s=form.duration_s,
-        engine=form.engine,
-        method=form.method,
-        layer=form.layer,
-        contrast=form.contrast,
-    )
-    return await _analyse(services, caller, JobKind.EXPLAIN, form, parameters=parameters, prefer=prefer)
+    return await _analyse(services, posting, JobKind.EXPLAIN, form)
 
 
 @router.post(
@@ -122,7 +111,7 @@ async def explain(
     response_model=JobDocument,
     responses={
         **job_answers(ended=examples.CHECK_SUCCEEDED, queued=examples.CHECK_QUEUED, **_EXPLAINED),
-        **problems(**_PROBLEMS, **_WAY_PROBLEMS, different_stems=examples.DIFFERENT_STEMS),
+        **problems(**PROBLEMS, **WAY_PROBLEMS, different_stems=examples.DIFFERENT_STEMS),
     },
     form_limits=CHECK_LIMITS,
     dependencies=[Depends(FieldsGivenOnce(CheckForm)), ONE_JOB],
@@ -131,8 +120,7 @@ async def explain(
 async def check(
     form: Annotated[CheckForm, Form(media_type="multipart/form-data")],
     services: Provided,
-    caller: Asking,
-    prefer: Prefer = None,
+    posting: Asked,
 ) -> Response:
     """Takes the stems of a mix, each with its instrument, explains their sum, and says how true the maps are.
 
@@ -140,31 +128,22 @@ async def check(
     lies where the stem does, and how that agrees with what the stem does to the decision.
     """
     submission = CheckSubmission(
-        stems=tuple([StemUpload(stem.filename, await stem.read()) for stem in form.stem]),
+        stems=tuple([Upload(stem.filename, await stem.read()) for stem in form.stem]),
         instruments=tuple(form.instrument),
         model_id=form.model,
-        parameters=Parameters(
-            n_concepts=form.concepts, engine=form.engine, method=form.method, layer=form.layer
-        ),
-        owner=caller.owner,
+        parameters=form.parameters(),
     )
-    job = await run_in_threadpool(submit_check, services, submission)
+    made = await run_in_threadpool(submit_check, services, posting, submission)
     size = sum(len(stem.data) for stem in submission.stems)
-    log.info("accepted", extra={"job": job.id, "kind": job.kind, "size": size})
-    return await job_answer(services, job, prefer)
+    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": size})
+    return await job_answer(services, posting, made)
 
 
 async def _analyse(
-    services: Services,
-    caller: Caller,
-    kind: JobKind,
-    form: ClassifyForm | ExplainForm,
-    *,
-    parameters: Parameters,
-    prefer: str | None,
+    services: Services, posting: Posting, kind: JobKind, form: ClassifyForm | ExplainForm
 ) -> Response:
-    data = await form.file.read()
-    submission = Submission(kind, form.file.filename, data, form.model, parameters, caller.owner)
-    job = await run_in_threadpool(submit, services, submission)
-    log.info("accepted", extra={"job": job.id, "kind": job.kind, "size": len(data)})
-    return await job_answer(services, job, prefer)
+    upload = Upload(form.file.filename, await form.file.read())
+    submission = Submission(kind, upload, form.model, form.parameters())
+    made = await run_in_threadpool(submit, services, posting, submission)
+    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": len(upload.data)})
+    return await job_answer(services, posting, made)

@@ -8,12 +8,21 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service import order_examples as examples
-from service.access import ADMIN_ONLY, Operating
-from service.answers import Prefer, job_answer, job_answers
+from service.access import ADMIN_ONLY
+from service.answers import job_answer, job_answers
 from service.bodies import JSON, YAML, read_body
 from service.documentation import problems
-from service.examples import NO_KEY, RATE_LIMITED, STORE_UNAVAILABLE, UNKNOWN_JOB, WRONG_SCOPE
+from service.examples import (
+    KEY_IN_FLIGHT,
+    KEY_REUSED,
+    NO_KEY,
+    RATE_LIMITED,
+    STORE_UNAVAILABLE,
+    UNKNOWN_JOB,
+    WRONG_SCOPE,
+)
 from service.orders import DatasetRequest, TrainingRequest, order_dataset, order_training
+from service.posting import Ordered
 from service.rates import ONE_JOB
 from service.schemas import JobDocument
 from service.services import Provided
@@ -27,6 +36,8 @@ _COMMON_PROBLEMS = {
     "wrong_scope": WRONG_SCOPE,
     "rate_limited": RATE_LIMITED,
     "place_taken": examples.PLACE_TAKEN,
+    "key_in_flight": KEY_IN_FLIGHT,
+    "key_reused": KEY_REUSED,
     "body_too_large": examples.BODY_TOO_LARGE,
     "unsupported_body": examples.UNSUPPORTED_BODY,
     "forbidden_place": examples.FORBIDDEN_PLACE,
@@ -59,17 +70,15 @@ def _body(schema: str, example: dict[str, Any], yaml_example: str | None = None)
     openapi_extra=_body("DatasetRequest", examples.DATASET_REQUEST, examples.DATASET_REQUEST_YAML),
     summary="Make a data set",
 )
-async def make_dataset(
-    request: Request, services: Provided, caller: Operating, prefer: Prefer = None
-) -> Response:
+async def make_dataset(request: Request, services: Provided, posting: Ordered) -> Response:
     """Takes a recipe as JSON or YAML and renders its clips, spread over all workers.
 
     The same recipe at the same place again goes on with what is there; another recipe there is refused (409).
     """
     asked = await read_body(request, DatasetRequest)
-    job = await run_in_threadpool(order_dataset, services, caller, asked)
-    log.info("accepted", extra={"job": job.id, "kind": job.kind})
-    return await job_answer(services, job, prefer)
+    made = await run_in_threadpool(order_dataset, services, posting, asked)
+    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind})
+    return await job_answer(services, posting, made)
 
 
 @router.post(
@@ -91,14 +100,12 @@ async def make_dataset(
     openapi_extra=_body("TrainingRequest", examples.TRAINING_REQUEST),
     summary="Train a model",
 )
-async def train_model(
-    request: Request, services: Provided, caller: Operating, prefer: Prefer = None
-) -> Response:
+async def train_model(request: Request, services: Provided, posting: Ordered) -> Response:
     """Trains a network on a data set; the finished model can be asked for at once, on every worker.
 
     Every epoch is an event of the job. Cancelled after its first epoch, a training makes a model of its best.
     """
     asked = await read_body(request, TrainingRequest)
-    job = await run_in_threadpool(order_training, services, caller, asked)
-    log.info("accepted", extra={"job": job.id, "kind": job.kind})
-    return await job_answer(services, job, prefer)
+    made = await run_in_threadpool(order_training, services, posting, asked)
+    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind})
+    return await job_answer(services, posting, made)

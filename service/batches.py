@@ -1,0 +1,148 @@
+"""Several recordings in one request: a job for each, decided one by one, and one answer for all.
+
+Conventions: the entries of the answer are in the order of the files. Only one file's bytes are in memory at a
+time. A file that is refused takes nothing from the others; when all are, the request is: as the first of them
+that may be taken later, else as the first, and all are listed.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from fastapi import UploadFile
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse, Response
+
+from ml.errors import TimbrescopeError
+from service.answers import POLL_AFTER_S, REPLAYED, position_of, waited
+from service.batch_schemas import BatchDocument, BatchEntryDocument
+from service.errors import problem_response
+from service.once import Made
+from service.posting import Posting
+from service.prefer import wait_s
+from service.recordings import Upload, display_name
+from service.schemas import JobDocument, ProblemDocument
+from service.services import Services
+from service.submission import Submission, fault_of, submit
+from worker.connection import UNAVAILABLE, unavailable
+from worker.errors import StoreUnavailableError
+from worker.problems import problem_of, retry_after_s
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of one file: a job, or what is wrong with it."""
+
+    filename: str
+    outcome: Made | TimbrescopeError
+
+
+def require_files(files: Sequence[UploadFile], most: int) -> None:
+    """Refuses more files than one request may have."""
+    if len(files) > most:
+        raise fault_of("file", f"There are {len(files)} files; one request may have {most}")
+
+
+async def submit_all(
+    services: Services,
+    posting: Posting,
+    files: Sequence[UploadFile],
+    submission_of: Callable[[Upload], Submission],
+) -> list[Entry]:
+    """Takes the files one after the other. Once the store does not answer, the rest is refused unseen."""
+    entries: list[Entry] = []
+    store_is_there = True
+    for place, file in enumerate(files):
+        if store_is_there:
+            submission = submission_of(Upload(file.filename, await file.read()))
+            entry = await run_in_threadpool(_submit_one, services, posting, submission, place)
+            store_is_there = not isinstance(entry.outcome, StoreUnavailableError)
+        else:
+            entry = Entry(display_name(file.filename), entries[-1].outcome)
+        entries.append(entry)
+    return entries
+
+
+def _submit_one(services: Services, posting: Posting, submission: Submission, place: int) -> Entry:
+    filename = display_name(submission.upload.filename)
+    try:
+        made = submit(services, posting, submission, place=place)
+    except TimbrescopeError as error:
+        return Entry(filename, error)
+    except UNAVAILABLE as error:
+        log.warning("the store does not answer", extra={"error": repr(error)})
+        return Entry(filename, unavailable(error))
+    log.info(
+        "accepted",
+        extra={"job": made.job.id, "kind": made.job.kind, "size": len(submission.upload.data)},
+    )
+    return Entry(filename, made)
+
+
+async def batch_answer(services: Services, posting: Posting, entries: Sequence[Entry]) -> Response:
+    """The answer: 202, or 200 when all jobs have ended; when there is no job, that of a refusal."""
+    if not _made(entries):
+        return _refusal(entries)
+    headers = {}
+    wait = wait_s(posting.prefer)
+    if wait is not None:
+        entries = await _waited(services, entries, wait)
+        headers["Preference-Applied"] = f"wait={wait}"
+    made = _made(entries)
+    if all(each.is_replay for each in made):
+        headers[REPLAYED] = "true"
+    is_over = all(each.job.status.is_terminal for each in made)
+    if not is_over:
+        headers["Retry-After"] = str(POLL_AFTER_S)
+    document = await run_in_threadpool(_document, services, entries)
+    return JSONResponse(document, status_code=200 if is_over else 202, headers=headers)
+
+
+def _made(entries: Sequence[Entry]) -> list[Made]:
+    return [entry.outcome for entry in entries if isinstance(entry.outcome, Made)]
+
+
+async def _waited(services: Services, entries: Sequence[Entry], wait: int) -> list[Entry]:
+    deadline, after = time.monotonic() + wait, []
+    for entry in entries:
+        made = entry.outcome
+        if isinstance(made, Made) and not made.job.status.is_terminal:
+            job = await waited(services, made.job, max(deadline - time.monotonic(), 0.0))
+            after.append(Entry(entry.filename, replace(made, job=job)))
+        else:
+            after.append(entry)
+    return after
+
+
+def _document(services: Services, entries: Sequence[Entry]) -> dict[str, object]:
+    jobs = [_entry_document(services, entry) for entry in entries]
+    return BatchDocument(jobs=jobs).model_dump(mode="json", by_alias=True)
+
+
+def _entry_document(services: Services, entry: Entry) -> BatchEntryDocument:
+    if isinstance(entry.outcome, Made):
+        job = entry.outcome.job
+        return BatchEntryDocument(
+            filename=entry.filename, job=JobDocument.of(job, position_of(services, job))
+        )
+    problem = ProblemDocument.model_validate(problem_of(entry.outcome).document())
+    return BatchEntryDocument(filename=entry.filename, problem=problem)
+
+
+def _refusal(entries: Sequence[Entry]) -> Response:
+    refused = [
+        (each.filename, each.outcome) for each in entries if isinstance(each.outcome, TimbrescopeError)
+    ]
+    passing = [each for each in refused if retry_after_s(each[1]) is not None]
+    name, error = (passing or refused)[0]
+    problem, wait = problem_of(error), retry_after_s(error)
+    listed = [{"filename": each, "problem": problem_of(fault).document()} for each, fault in refused]
+    told = replace(
+        problem,
+        detail=f"None of the {len(refused)} files was accepted; {name!r}: {problem.detail}",
+        extra={**problem.extra, "jobs": listed},
+    )
+    return problem_response(told, headers=None if wait is None else {"Retry-After": str(wait)})

@@ -1,0 +1,78 @@
+"""A POST that is sent again makes nothing anew: it is answered with the job that it has made already.
+
+Conventions: see `worker.idempotency`. A request without an `Idempotency-Key` is always a new one. Blocking,
+for the thread pool.
+"""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.posting import Posting
+from service.services import Services
+from worker.attempt import ABSENT
+from worker.connection import UNAVAILABLE
+from worker.idempotency import Mark
+from worker.jobs import Job
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Made:
+    """The job that a request has made, now or, as a replay, when it was sent before."""
+
+    job: Job
+    is_replay: bool = False
+
+
+def make_once(
+    services: Services,
+    posting: Posting,
+    fingerprint: str,
+    make: Callable[[Mark | None], Job],
+    *,
+    place: int | None = None,
+) -> Made:
+    """The job of this request; `make` makes it, unless an earlier request has.
+
+    Of a request for several jobs, `place` says which of them this is.
+
+    Raises
+    ------
+    IdempotencyKeyReusedError, IdempotencyInFlightError
+    """
+    if posting.idempotency_key is None:
+        return Made(make(None))
+    mark = Mark(_name(posting.call, posting.idempotency_key, place), fingerprint)
+    earlier = _earlier(services, posting.owner, mark)
+    if earlier is not None:
+        log.info("answered before", extra={"job": earlier.id})
+        return Made(earlier, is_replay=True)
+    try:
+        return Made(make(mark))
+    except BaseException:
+        _free(services, posting.owner, mark)
+        raise
+
+
+def _earlier(services: Services, owner: str, mark: Mark) -> Job | None:
+    while (job_id := services.marks.take(owner, mark)) is not None:
+        try:
+            return services.store.get(job_id)
+        except ABSENT:
+            continue  # it went in between, and with it what the key stood for
+    return None
+
+
+def _free(services: Services, owner: str, mark: Mark) -> None:
+    try:
+        services.marks.free(owner, mark)
+    except UNAVAILABLE as error:
+        log.warning("a key stays taken for a while", extra={"error": repr(error)})
+
+
+def _name(call: str, key: str, place: int | None) -> str:
+    parts = (call, key) if place is None else (call, key, str(place))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

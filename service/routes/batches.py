@@ -1,0 +1,107 @@
+"""`POST /classify/batch` and `POST /explain/batch`: several recordings in, a job for each out."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from service import batch_examples as examples
+from service.access import INFER_ONLY
+from service.batch_schemas import BatchDocument
+from service.batches import batch_answer, require_files, submit_all
+from service.documentation import Responses, answer, problems
+from service.forms import (
+    BATCH_LIMITS,
+    REPEATABLE_IN_BATCHES,
+    ClassifyBatchForm,
+    ExplainBatchForm,
+    FieldsGivenOnce,
+)
+from service.posting import Asked, Posting
+from service.rates import charge
+from service.recordings import Upload
+from service.routes.analysis import PROBLEMS, WAY_PROBLEMS
+from service.services import Provided, Services
+from service.submission import Submission
+from service.uploads import ManyUploadsRoute
+from worker.jobs import JobKind
+
+router = APIRouter(tags=["analysis"], route_class=ManyUploadsRoute, dependencies=[INFER_ONLY])
+
+
+def _answers(**named: dict[str, Any]) -> Responses:
+    return {
+        200: answer("What became of each file; all jobs have ended", BatchDocument, examples.BATCH_ENDED),
+        202: answer(
+            "What became of each file; some job is queued or running",
+            BatchDocument,
+            examples.BATCH_QUEUED,
+            {"Retry-After": "Seconds after which to look again."},
+        ),
+        **problems(**named, **PROBLEMS, nothing_accepted=examples.NOTHING_ACCEPTED),
+    }
+
+
+@router.post(
+    "/classify/batch",
+    status_code=202,
+    response_model=BatchDocument,
+    responses=_answers(),
+    form_limits=BATCH_LIMITS,
+    dependencies=[Depends(FieldsGivenOnce(ClassifyBatchForm, REPEATABLE_IN_BATCHES))],
+    summary="Say which instruments play, of several recordings",
+)
+async def classify_batch(
+    form: Annotated[ClassifyBatchForm, Form(media_type="multipart/form-data")],
+    request: Request,
+    services: Provided,
+    posting: Asked,
+) -> Response:
+    """Takes several recordings and makes a job of each, as `POST /classify` does.
+
+    A file that is refused takes nothing from the others; the answer says of each, in their order, which job
+    it has or what is wrong with it. When none is accepted, the answer is a problem that lists them all.
+    """
+    return await _take(request, services, posting, JobKind.CLASSIFY, form)
+
+
+@router.post(
+    "/explain/batch",
+    status_code=202,
+    response_model=BatchDocument,
+    responses=_answers(**WAY_PROBLEMS),
+    form_limits=BATCH_LIMITS,
+    dependencies=[Depends(FieldsGivenOnce(ExplainBatchForm, REPEATABLE_IN_BATCHES))],
+    summary="Say which instruments play, and show why, of several recordings",
+)
+async def explain_batch(
+    form: Annotated[ExplainBatchForm, Form(media_type="multipart/form-data")],
+    request: Request,
+    services: Provided,
+    posting: Asked,
+) -> Response:
+    """Takes several recordings and makes a job of each, as `POST /explain` does, all with the same fields.
+
+    A file that is refused takes nothing from the others; the answer says of each, in their order, which job
+    it has or what is wrong with it. When none is accepted, the answer is a problem that lists them all.
+    """
+    return await _take(request, services, posting, JobKind.EXPLAIN, form)
+
+
+async def _take(
+    request: Request,
+    services: Services,
+    posting: Posting,
+    kind: JobKind,
+    form: ClassifyBatchForm | ExplainBatchForm,
+) -> Response:
+    require_files(form.file, services.settings.max_batch_files)
+    await run_in_threadpool(charge, request, services, len(form.file))
+    parameters = form.parameters()
+
+    def submission(upload: Upload) -> Submission:
+        return Submission(kind, upload, form.model, parameters)
+
+    entries = await submit_all(services, posting, form.file, submission)
+    return await batch_answer(services, posting, entries)
