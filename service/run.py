@@ -13,6 +13,7 @@ import uvicorn
 from service.app import create_app
 from service.protocol import EdgeConfig
 from service.settings import ServiceSettings
+from worker import tracing
 from worker.logs import configure_logging
 
 
@@ -22,7 +23,11 @@ def main(settings: ServiceSettings) -> None:
     # uvicorn raises the signal that stopped it once more when it has; being told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    Server(settings).run()
+    tracing.start("timbrescope-api")
+    try:
+        Server(settings).run()
+    finally:
+        tracing.stop()
 
 
 class Server(uvicorn.Server):

@@ -118,6 +118,7 @@ class Attempt:
         self._token = token
         self._interval_s = interval_s
         self._reported_at = 0.0
+        self._attempts = job.attempts
         self.stages = Stages(job, store.figures)
 
     def progress(self, stage: str, done: int, total: int) -> None:
@@ -144,6 +145,17 @@ class Attempt:
             jobs.require_owner(self._store.get(self._job_id), self._token)
         except ABSENT as error:
             raise AttemptLostError(str(error)) from error
+
+    def try_again(self, max_attempts: int) -> bool:
+        """Counts a further attempt, made here and now; False when it would be one too many."""
+        if self._attempts >= max_attempts:
+            return False
+        try:
+            self._attempts = self._store.try_again(self._job_id, self._token).attempts
+        except ABSENT as error:
+            raise AttemptLostError(str(error)) from error
+        self._store.figures.count("attempts_lost", cause="decoder")
+        return True
 
     def use_model(self, model: ModelRef) -> None:
         """Records the weights that the result comes from."""
@@ -227,7 +239,7 @@ def _give_back(job_id: str, token: str, store: JobStore) -> None:
 @contextmanager
 def observed(job: Job, delivery: Delivery, **more: str) -> Iterator[tracing.Span]:
     """What is logged and traced meanwhile is about this job, and about the request that made it."""
-    about = {
+    about: tracing.Attributes = {
         "messaging.system": "celery",
         "messaging.operation.type": "process",
         "messaging.destination.name": job.queue,

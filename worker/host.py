@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 from ml.checkpoint import CARD_NAME, ModelCard, read_card
 from ml.errors import TimbrescopeError, UnknownModelError
+from worker import tracing
 from worker.atlases import AtlasDocuments
 from worker.catalog import Catalog, PublishedModel, model_from_card
 from worker.errors import ModelGoneError
+from worker.figures import Figures
 from worker.questions import ModelRef
 from worker.settings import WorkerSettings
 
@@ -75,12 +77,13 @@ def installed_models(models_dir: Path) -> dict[str, Path]:
 class ModelHost:
     """The loaded models of one process."""
 
-    def __init__(self, settings: WorkerSettings, catalog: Catalog) -> None:
+    def __init__(self, settings: WorkerSettings, catalog: Catalog, figures: Figures | None = None) -> None:
         import torch
 
         torch.set_num_threads(settings.threads)
         self._settings = settings
         self._catalog = catalog
+        self._figures = figures
         self._folders = installed_models(settings.models_dir)
         self._loaded: dict[str, Model] = {}
         self._atlases: dict[str, Atlas | None] = {}
@@ -103,7 +106,7 @@ class ModelHost:
         if ref.id in self._folders:
             return self._brought(ref.id)
         if ref.version not in self._fetched:
-            self._fetched[ref.version] = self._load(self._fetch(ref))
+            self._fetched[ref.version] = self._load(self._fetch(ref), "published")
         self._fetched.move_to_end(ref.version)
         while len(self._fetched) > MOST_LOADED:
             self._fetched.popitem(last=False)
@@ -143,7 +146,7 @@ class ModelHost:
         if model_id not in self._folders:
             raise _unknown(model_id, self._settings.models_dir, self._folders)
         if model_id not in self._loaded:
-            self._loaded[model_id] = self._load(self._folders[model_id])
+            self._loaded[model_id] = self._load(self._folders[model_id], "shipped")
         return self._loaded[model_id]
 
     def _fetch(self, ref: ModelRef) -> Path:
@@ -163,15 +166,18 @@ class ModelHost:
                 extra={"unknown": ref.id},
             ) from error
 
-    def _load(self, folder: Path) -> "Model":
+    def _load(self, folder: Path, origin: str) -> "Model":
         from ml.model import load_model
 
         started = time.monotonic()
-        model = load_model(folder, device=self._settings.device)
-        elapsed_s = round(time.monotonic() - started, 3)
-        log.info(
-            "loaded a model", extra={"model": model.card.id, "device": model.device, "elapsed_s": elapsed_s}
-        )
+        with tracing.span("load model", attributes={"timbrescope.model.origin": origin}) as span:
+            model = load_model(folder, device=self._settings.device)
+            span.tell({"timbrescope.model.id": model.card.id})
+        elapsed_s = time.monotonic() - started
+        about = {"model": model.card.id, "device": model.device, "elapsed_s": round(elapsed_s, 3)}
+        log.info("loaded a model", extra=about)
+        if self._figures is not None:
+            self._figures.observe("model_load_seconds", elapsed_s, origin=origin)
         return model
 
 

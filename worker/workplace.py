@@ -10,10 +10,12 @@ from functools import cache
 from celery import current_app
 from redis import Redis
 
+from ml.sandbox import Sandbox
 from worker.artifacts import ArtifactStore
 from worker.attempt import Delivery, Work, attempt_job
 from worker.catalog import Catalog
 from worker.connection import connect
+from worker.figures import Figures
 from worker.host import ModelHost, announced_atlases, announcements, with_layers
 from worker.leases import Leases
 from worker.presence import Presence, process_name
@@ -38,6 +40,7 @@ class Workplace:
     queue: JobQueue
     presence: Presence
     reaper: Reaper
+    sandbox: Sandbox
 
     @property
     def store(self) -> JobStore:
@@ -83,7 +86,7 @@ def workplace() -> Workplace:
     return Workplace(
         settings=settings,
         redis=redis,
-        host=ModelHost(settings, Catalog(redis)),
+        host=ModelHost(settings, Catalog(redis), Figures(beside)),
         queue=JobQueue(settings),
         presence=Presence(
             catalog,
