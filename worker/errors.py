@@ -133,6 +133,10 @@ class StoreUnavailableError(TimbrescopeError):
     code: ClassVar[str] = "store-unavailable"
 
 
+class NewerRecordError(StoreUnavailableError):
+    """A newer version of the program has written the record; this one would lose what it does not know."""
+
+
 class TimeLimitError(TimbrescopeError):
     """An attempt took longer than any may take."""
 

@@ -3,7 +3,8 @@
 Conventions: a `Job` is frozen; each transition returns a new one or raises. Times are aware UTC datetimes.
 An attempt at a job is known by its token: only the attempt whose token the record holds may move a running
 job on, so that of two workers with the same message one is heard. A job whose work comes in pieces runs on
-between them without an owner. `record_version` names the shape of the stored JSON.
+between them without an owner. `record_version` names the shape of the stored JSON: an older record becomes
+one of this version when it is changed, a newer one can be read but not changed.
 """
 
 import json
@@ -16,7 +17,7 @@ from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
-from worker.errors import AttemptLostError, IllegalTransitionError
+from worker.errors import AttemptLostError, IllegalTransitionError, NewerRecordError
 from worker.orders import DatasetOrder, TrainingOrder
 from worker.problems import Problem
 from worker.progress import Progress
@@ -165,6 +166,16 @@ def from_record(record: bytes) -> Job:
     return _RECORDS.validate_json(record)
 
 
+def changed(before: Job, after: Job) -> Job:
+    """The changed job as a record of this version; raises `NewerRecordError` for one of a newer version."""
+    if before.record_version > RECORD_VERSION:
+        raise NewerRecordError(
+            f"The record of job {before.id} is of version {before.record_version}, newer than this program; "
+            f"programs that know more than version {RECORD_VERSION} go on with it."
+        )
+    return replace(after, record_version=RECORD_VERSION)
+
+
 def to_event(job: Job) -> str:
     """A change of status or progress as it stands in the job's stream."""
     return json.dumps({"id": job.id, "status": job.status, "progress": job.progress.document()})
@@ -225,6 +236,12 @@ def rest(job: Job, token: str) -> Job:
     """The attempt has done a piece of the work; the next piece is anybody's, and starts counting anew."""
     require_owner(job, token)
     return replace(job, attempts=0, attempt_token=None)
+
+
+def try_again(job: Job, token: str) -> Job:
+    """The attempt failed at something that may go well the next time, and goes on as the next attempt."""
+    require_owner(job, token)
+    return replace(job, attempts=job.attempts + 1)
 
 
 def give_back(job: Job, token: str) -> Job:

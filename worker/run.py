@@ -14,10 +14,14 @@ from celery.exceptions import SecurityWarning
 from worker.application import worker_app
 from worker.catalog import Catalog
 from worker.connection import UNAVAILABLE, connect
+from worker.errors import StoreUnavailableError
 from worker.host import announcements
 from worker.logs import configure_logging
 from worker.presence import names_of_worker
+from worker.queue import JobQueue
+from worker.reaper import Reaper
 from worker.settings import WorkerSettings
+from worker.workplace import job_store
 
 
 def main(settings: WorkerSettings) -> int:
@@ -46,7 +50,7 @@ def main(settings: WorkerSettings) -> int:
     try:
         worker.start()
     finally:
-        withdraw(settings)
+        leave(settings)
     return int(worker.exitcode or 0)
 
 
@@ -56,11 +60,13 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
 
 
-def withdraw(settings: WorkerSettings) -> None:
-    """Takes back the announcements of processes that were ended in haste and could not do so themselves."""
+def leave(settings: WorkerSettings) -> None:
+    """Speaks for processes that were ended in haste: they are there no more, and their jobs are anybody's."""
+    redis, own = connect(settings.redis_url), names_of_worker(os.getpid())
     try:
-        Catalog(connect(settings.redis_url)).withdraw_all(names_of_worker(os.getpid()))
-    except UNAVAILABLE:
+        Catalog(redis).withdraw_all(own)
+        Reaper(redis, job_store(redis, settings), JobQueue(settings)).take_back(own)
+    except (StoreUnavailableError, *UNAVAILABLE):
         return  # they lapse by themselves
 
 

@@ -98,7 +98,7 @@ class JobStore:
                     for key in files:
                         pipe.copy(key(earlier.id), key(job.id))
                     self._list(pipe, repeated)
-                    self._write(pipe, job, repeated)
+                    self._write(pipe, repeated, repeated)
                     idempotency.keep(pipe, repeated)
                     pipe.execute()
                     return repeated
@@ -180,6 +180,10 @@ class JobStore:
     def rest(self, job_id: str, token: str) -> Job:
         """The attempt has done a piece of the work and leaves the next one to anybody."""
         return self._change(job_id, lambda job: jobs.rest(job, token))
+
+    def try_again(self, job_id: str, token: str) -> Job:
+        """The attempt goes on as the next one."""
+        return self._change(job_id, lambda job: jobs.try_again(job, token))
 
     def give_back(self, job_id: str, token: str) -> Job:
         """The attempt leaves the job to another, and does not count."""
@@ -266,7 +270,7 @@ class JobStore:
                     if after is not None and record == jobs.to_record(after):
                         return after  # it was made, and only the answer was lost
                     before = jobs.from_record(record)
-                    after = self._dated(transition(before))
+                    after = self._dated(jobs.changed(before, transition(before)))
                     pipe.multi()
                     self._write(pipe, before, after)
                     pipe.execute()
@@ -330,7 +334,7 @@ class JobStore:
 
 
 def _measure_end(pipe: Pipeline, job: Job) -> None:
-    if job.finished_at is not None:
+    if job.finished_at is not None and not job.cached:
         lasted_s = (job.finished_at - job.created_at).total_seconds()
         observe_in(pipe, "job_seconds", lasted_s, kind=job.kind, status=job.status)
     if job.error is not None:

@@ -73,6 +73,7 @@ _RETURN = """
 if redis.call('ZSCORE', KEYS[5], ARGV[1] .. ARGV[2]) ~= ARGV[3] then return 0 end
 redis.call('ZREM', KEYS[5], ARGV[1] .. ARGV[2])
 redis.call('HDEL', KEYS[6], ARGV[1] .. ARGV[2])
+if ARGV[5] == '0' then redis.call('HINCRBY', KEYS[3], ARGV[2], -1) end
 if ARGV[2] ~= ARGV[4] and redis.call('EXISTS', KEYS[4]) == 1
     and redis.call('SISMEMBER', KEYS[2], ARGV[2]) == 0 then
   redis.call('ZADD', KEYS[1], 0, ARGV[2])
@@ -149,10 +150,13 @@ class Units:
         self._finish(keys=self._own, args=[unit, n_steps])
         return self.tally()
 
-    def give_back(self, lapsed: LapsedLease) -> None:
-        """Makes a unit pending again whose holder has died, unless somebody was quicker."""
-        arguments = [f"{self._job_id}/", lapsed.unit or "", lapsed.lapsed_at, END]
-        self._return(keys=self._with_leases, args=arguments)
+    def give_back(self, lapsed: LapsedLease, *, counts: bool = True) -> None:
+        """Makes a unit pending again whose holder has died, unless somebody was quicker.
+
+        An attempt that does not count was stopped in haste, through no fault of the unit's.
+        """
+        lease = [f"{self._job_id}/", lapsed.unit or "", lapsed.lapsed_at]
+        self._return(keys=self._with_leases, args=[*lease, END, int(counts)])
 
     def tally(self) -> Tally:
         """How far the work is; raises like `finish`."""

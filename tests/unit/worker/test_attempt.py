@@ -1,5 +1,6 @@
 """One attempt at a job: whatever the work does, the job ends as it should, or is left to whom it belongs."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from ml.media import NonFiniteSamplesError
 from tests.unit.worker.jobs_made import LIFETIMES, new_job
 from worker.artifacts import ArtifactStore
 from worker.attempt import Attempt, Delivery, Unfinished, Work, attempt_job
+from worker.connection import UNAVAILABLE
 from worker.jobs import Job, JobStatus
 from worker.leases import LEASE_S, Leases
 from worker.store import JobStore
@@ -214,3 +216,31 @@ def test_nothing_is_left_of_a_lease_when_the_job_has_ended(bench: Bench) -> None
     bench.attempt(lambda job, attempt: {})
     assert not bench.leases.renew(bench.job_id, Delivery("message").holder)
     assert bench.leases.lapsed(10, ahead_s=2 * LEASE_S) == ()
+
+
+def test_attempts_that_the_store_failed_do_not_count(bench: Bench) -> None:
+    for _ in range(5):
+        with pytest.raises(ConnectionError):
+            bench.attempt(raises(ConnectionError("gone")))
+        assert (bench.job.status, bench.job.attempts) == (JobStatus.RUNNING, 0)
+    bench.attempt(lambda job, attempt: {"done": True})
+    assert (bench.job.status, bench.job.attempts) == (JobStatus.SUCCEEDED, 1)
+
+
+def test_nor_does_one_that_found_the_store_full(bench: Bench, redis_url: str) -> None:
+    redis = Redis.from_url(redis_url)
+    room = threading.Timer(1.5, redis.config_set, ("maxmemory", "0"))
+
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        redis.config_set("maxmemory", "1")
+        room.start()
+        attempt.keep("audio.wav", "audio/wav", b"sound")
+        raise AssertionError("this must not be reached")
+
+    try:
+        with pytest.raises(UNAVAILABLE):
+            bench.attempt(work)
+    finally:
+        room.join()
+        redis.config_set("maxmemory", "0")
+    assert (bench.job.status, bench.job.attempts) == (JobStatus.RUNNING, 0)

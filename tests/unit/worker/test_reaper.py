@@ -11,6 +11,7 @@ from worker import keys
 from worker import leases as leases_module
 from worker import reaper as module
 from worker import units as units_module
+from worker.attempt import Delivery
 from worker.catalog import Catalog, model_from_card
 from worker.jobs import Job, JobStatus, QueueName
 from worker.leases import Leases
@@ -150,6 +151,32 @@ def test_a_dead_shard_goes_back_and_everybody_is_kept_busy(bench: Bench) -> None
     assert bench.messages(QueueName.BATCH)
     assert units.n_free() == 10
     assert bench.store.get(job.id).status is JobStatus.RUNNING
+
+
+def test_what_was_stopped_in_haste_goes_on_at_once_and_does_not_count(bench: Bench) -> None:
+    job, other = bench.admitted(new_job()), bench.admitted(new_job())
+    for each, process in ((job, "here/17/18"), (other, "here/170/18")):
+        assert bench.leases.take(each.id, Delivery("message", 0, process).holder)
+        bench.store.begin(each.id, f"token {process}", max_attempts=3)
+    bench.reaper.take_back("here/17/")
+    assert bench.messages() == [job.id]
+    assert (bench.store.get(job.id).attempts, bench.store.get(other.id).attempts) == (0, 1)
+    assert bench.leases.take(job.id, "anybody")
+    assert not bench.leases.take(other.id, "anybody")
+
+
+def test_so_does_a_unit(bench: Bench) -> None:
+    job = bench.admitted(new_dataset_job())
+    bench.store.begin(job.id, "mine", max_attempts=3)
+    units = Units(bench.redis, job.id)
+    units.open({"train-00000": Unit(10, False)})
+    for _ in range(5):
+        taken = units.take(Delivery("message", 0, "here/17/18").holder)
+        assert taken is not None
+        assert taken.attempts == 1
+        bench.reaper.take_back("here/17/")
+    assert bench.messages(QueueName.BATCH) == [job.id] * 5
+    assert bench.store.get(job.id).attempt_token == "mine"
 
 
 @pytest.mark.parametrize(("n_processes", "n_held", "expected"), [(0, 0, 1), (4, 1, 3), (20, 0, 10)])
