@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ml.errors import TimbrescopeError
-from timbrescope import __version__, analysing, concepts, doctor, making, measuring, serving
+from timbrescope import __version__, analysing, concepts, doctor, keys, making, measuring, serving
 
 app = typer.Typer(
     name="timbrescope",
@@ -24,6 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 serving.register(app)
+keys.register(app)
 analysing.register(app)
 making.register(app)
 measuring.register(app)

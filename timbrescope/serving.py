@@ -61,9 +61,29 @@ def api(host: Host = None, port: Port = None) -> None:
     from service.settings import ServiceSettings
 
     settings = load(ServiceSettings, host=host, port=port)
+    if settings.keys_are_required and settings.admin_key is None:
+        require_a_key(settings.redis_url)
     from service.run import main
 
     main(settings)
+
+
+def require_a_key(redis_url: str) -> None:
+    """Refuses to start an API that nobody could use, as far as Redis can tell at this moment."""
+    from worker.api_keys import ApiKeys
+    from worker.connection import UNAVAILABLE, connect
+
+    try:
+        with connect(redis_url) as redis:
+            somebody_may_ask = ApiKeys(redis).any_valid()
+    except UNAVAILABLE:
+        return
+    if not somebody_may_ask:
+        raise LaunchError(
+            "The API asks for a key with every call, as it does unless it listens on a loopback address, and "
+            "there is none: set TIMBRESCOPE_ADMIN_KEY to a long random text, or make a key with `timbrescope "
+            "keys create`."
+        )
 
 
 def worker(

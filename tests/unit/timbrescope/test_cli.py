@@ -44,7 +44,7 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     ).stdout
     assert said.splitlines()[-1] == "heavy: []"
     of_servers, offline = (
-        ("up", "api", "worker"),
+        ("up", "api", "worker", "keys"),
         ("classify", "explain", "check", "dataset", "import-folder", "train", "calibrate", "concepts"),
     )
     for command in (*of_servers, *offline, "evaluate", "concepts", "doctor"):
