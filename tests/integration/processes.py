@@ -23,6 +23,8 @@ START_S = 120.0
 """How long a process may take to be ready; importing torch on a busy machine takes its time."""
 STOP_S = 60.0
 POLL_S = 0.05
+ANEW = {"Cache-Control": "no-cache"}
+"""Tests send the same sound again and again; those of the result cache override this."""
 
 
 @dataclass
@@ -174,7 +176,7 @@ def running_stack(folder: Path, **settings: str) -> Iterator[Stack]:
         cleanup.callback(worker.kill)
         api, url = start_api(folder, chosen)
         cleanup.callback(api.kill)
-        client = cleanup.enter_context(httpx.Client(base_url=url, timeout=90.0))
+        client = cleanup.enter_context(httpx.Client(base_url=url, timeout=90.0, headers=ANEW))
         stack = Stack(redis_url, url, redis_process, worker, api, chosen, folder, client)
         cleanup.callback(stack.kill_all)
         stack.wait_until_ready()

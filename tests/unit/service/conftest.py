@@ -23,6 +23,9 @@ CARD = {
     "thresholds": {"Violin": 0.5, "Trumpet": 0.4},
 }
 
+# Tests send the same sound again and again; those of the result cache override this.
+ANEW = {"Cache-Control": "no-cache"}
+
 StartApi = Callable[..., httpx.Client]
 
 
@@ -52,7 +55,7 @@ def start_api(redis_url: str) -> Iterator[StartApi]:
             url = stack.enter_context(
                 serving(ServiceSettings(**{"redis_url": redis_url, "port": 0, **settings}))
             )
-            return stack.enter_context(httpx.Client(base_url=url, timeout=60.0))
+            return stack.enter_context(httpx.Client(base_url=url, timeout=60.0, headers=ANEW))
 
         yield start
 
@@ -82,5 +85,5 @@ def shared_url(redis_server: str) -> Iterator[str]:
 @pytest.fixture
 def api(shared_url: str, models: Catalog) -> Iterator[httpx.Client]:
     """A client of the shared API; Redis is empty but for a model that is announced."""
-    with httpx.Client(base_url=shared_url, timeout=60.0) as client:
+    with httpx.Client(base_url=shared_url, timeout=60.0, headers=ANEW) as client:
         yield client
