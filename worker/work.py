@@ -16,16 +16,14 @@ from ml.classification import classify
 from ml.explained import Explanation
 from ml.explanation import explain
 from ml.model import Model
-from ml.recording import Recording, load_recording
+from ml.recording import Recording, Stem
 from ml.results import classification_result, explanation_result
-from ml.score import midi_notes, midi_stems
-from ml.truth.stems import Stem
 from worker.attempt import Attempt, Outcome
 from worker.concepts import concept_path
+from worker.decoding import Decoder
 from worker.errors import InternalError
 from worker.jobs import Job, JobKind, artifact_path
 from worker.questions import ModelRef
-from worker.settings import WorkerSettings
 from worker.trainings import training_piece
 from worker.workplace import Workplace
 
@@ -35,7 +33,7 @@ JobWork = Callable[[Job, Attempt, Workplace], Outcome]
 def classify_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     """Says which instruments play."""
     model = _model(job, attempt, here)
-    recording = _recording(attempt, model, here.settings)
+    recording = _recording(attempt, model, Decoder(attempt, here.sandbox, here.settings))
     classification = classify(
         model, recording, threshold=job.parameters.threshold, on_progress=attempt.progress
     )
@@ -46,7 +44,8 @@ def classify_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
 def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     """Says which instruments play, and shows why."""
     model = _model(job, attempt, here)
-    recording = _recording(attempt, model, here.settings)
+    decoder = Decoder(attempt, here.sandbox, here.settings)
+    recording = _recording(attempt, model, decoder)
     asked = job.parameters
     is_midi = job.input is not None and job.input.format == "midi"
     explanation = explain(
@@ -61,8 +60,8 @@ def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
         method=asked.method,
         layer=asked.layer,
         contrast=asked.contrast,
-        stems=_played_stems(job, attempt, recording, here.settings) if is_midi else None,
-        notes=midi_notes(_upload(attempt), here.settings.media_limits) if is_midi else None,
+        stems=_played_stems(job, attempt, recording, decoder) if is_midi else None,
+        notes=decoder.notes(_upload(attempt)) if is_midi else None,
         on_progress=attempt.progress,
     )
     return _explained(job, attempt, explanation, model, here)
@@ -74,7 +73,12 @@ def check_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     asked, uploads = job.parameters, attempt.uploads()
     attempt.progress("decoding", 0, len(uploads))
     files = [StemFile(stem.instrument, data) for stem, data in zip(job.stems, uploads, strict=True)]
-    stems = read_stems(files, sample_rate_hz=model.sample_rate_hz, limits=here.settings.media_limits)
+    stems = read_stems(
+        files,
+        sample_rate_hz=model.sample_rate_hz,
+        limits=here.settings.media_limits,
+        decode=Decoder(attempt, here.sandbox, here.settings).decoded,
+    )
     attempt.progress("decoding", len(uploads), len(uploads))
     explanation = check_stems(
         model,
@@ -116,15 +120,9 @@ def _model(job: Job, attempt: Attempt, here: Workplace) -> Model:
     return model
 
 
-def _recording(attempt: Attempt, model: Model, settings: WorkerSettings) -> Recording:
+def _recording(attempt: Attempt, model: Model, decoder: Decoder) -> Recording:
     attempt.progress("decoding", 0, 1)
-    recording = load_recording(
-        _upload(attempt),
-        sample_rate_hz=model.sample_rate_hz,
-        limits=settings.media_limits,
-        soundfont=settings.soundfont,
-        on_progress=attempt.progress,
-    )
+    recording = decoder.recording(_upload(attempt), model.sample_rate_hz)
     attempt.progress("decoding", 1, 1)
     return recording
 
@@ -134,20 +132,11 @@ def _upload(attempt: Attempt) -> bytes:
     return data
 
 
-def _played_stems(
-    job: Job, attempt: Attempt, recording: Recording, settings: WorkerSettings
-) -> tuple[Stem, ...]:
+def _played_stems(job: Job, attempt: Attempt, recording: Recording, decoder: Decoder) -> tuple[Stem, ...]:
     """What each instrument plays of a MIDI file, as far as it is to be explained."""
     asked = job.parameters
     until_s = None if asked.duration_s is None else (asked.start_s or 0.0) + asked.duration_s
-    return midi_stems(
-        _upload(attempt),
-        recording,
-        limits=settings.media_limits,
-        soundfont=settings.soundfont,
-        until_s=until_s,
-        on_progress=attempt.progress,
-    )
+    return decoder.stems(_upload(attempt), recording, until_s)
 
 
 def _explained(

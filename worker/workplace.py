@@ -15,6 +15,7 @@ from worker.artifacts import ArtifactStore
 from worker.attempt import Delivery, Work, attempt_job
 from worker.catalog import Catalog
 from worker.connection import connect
+from worker.decoding import open_sandbox
 from worker.figures import Figures
 from worker.host import ModelHost, announced_atlases, announcements, with_layers
 from worker.leases import Leases
@@ -95,6 +96,7 @@ def workplace() -> Workplace:
             announced_atlases(settings),
         ),
         reaper=Reaper(beside, job_store(beside, settings), JobQueue(settings)),
+        sandbox=open_sandbox(settings, Figures(beside)),
     )
 
 

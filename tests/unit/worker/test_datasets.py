@@ -9,6 +9,7 @@ import pytest
 from redis import Redis
 
 from ml.dataset.storage import open_storage
+from ml.sandbox import Sandbox, sound
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.melodies import corpora
 from ml.synthesis.melodies.phrases import Part, read_parts
@@ -45,6 +46,7 @@ def here(redis_url: str, tmp_path: Path) -> Workplace:
         queue=queue,
         presence=Presence(Catalog(redis), "here", ()),
         reaper=Reaper(redis, job_store(redis, settings), queue),
+        sandbox=Sandbox(sound.TASKS_MODULE, settings.decoder_limits, most_at_once=1),
     )
 
 

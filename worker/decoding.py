@@ -1,0 +1,102 @@
+"""Recordings read on behalf of an attempt: each in a process of its own, which may die without it.
+
+Conventions: what a child dies of, the recording's doing or not, costs the job an attempt and nothing else: it
+is tried again here and now, as often as the settings allow, and the last death is the job's problem. A job
+that is cancelled meanwhile ends its child within a fraction of a second.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ml.media import MediaInfo, MediaLimits
+from ml.notes import PlayedNote
+from ml.recording import Recording, Stem
+from ml.sandbox import Sandbox, SandboxError, sound
+from worker.attempt import Attempt
+from worker.figures import Figures
+from worker.settings import WorkerSettings
+
+log = logging.getLogger(__name__)
+
+# Where no process can be started at all, for a moment, trying again at once would be in vain.
+PAUSE_S = 0.5
+
+Read = TypeVar("Read")
+
+
+def open_sandbox(settings: WorkerSettings, figures: Figures) -> Sandbox:
+    """The sandbox of a worker's process, on its way to be ready."""
+    sandbox = Sandbox(
+        sound.TASKS_MODULE,
+        settings.decoder_limits,
+        most_at_once=1,
+        on_death=lambda _: figures.count("decoder_deaths"),
+    )
+    sandbox.start()
+    return sandbox
+
+
+class Decoder:
+    """Reads recordings for one attempt."""
+
+    def __init__(self, attempt: Attempt, sandbox: Sandbox, settings: WorkerSettings) -> None:
+        self._attempt = attempt
+        self._sandbox = sandbox
+        self._settings = settings
+        self._limits = settings.media_limits
+
+    def recording(self, data: bytes, sample_rate_hz: int) -> Recording:
+        """The sound of an audio file, or of a MIDI file as it is rendered."""
+        return self._read(
+            lambda: sound.load_recording(
+                self._sandbox,
+                data,
+                sample_rate_hz=sample_rate_hz,
+                limits=self._limits,
+                soundfont=self._settings.soundfont,
+                on_progress=self._attempt.progress,
+                on_wait=self._attempt.require_wanted,
+            )
+        )
+
+    def decoded(
+        self, data: bytes, sample_rate_hz: int, limits: MediaLimits
+    ) -> tuple[MediaInfo, NDArray[np.float32]]:
+        """What an audio file is, and its sound `(n_samples,)`."""
+        wanted = self._attempt.require_wanted
+        return self._read(lambda: sound.decoded(self._sandbox, data, sample_rate_hz, limits, on_wait=wanted))
+
+    def stems(self, data: bytes, recording: Recording, until_s: float | None) -> tuple[Stem, ...]:
+        """What each instrument plays of a MIDI file, up to `until_s`."""
+        return self._read(
+            lambda: sound.midi_stems(
+                self._sandbox,
+                data,
+                recording,
+                limits=self._limits,
+                soundfont=self._settings.soundfont,
+                until_s=until_s,
+                on_progress=self._attempt.progress,
+                on_wait=self._attempt.require_wanted,
+            )
+        )
+
+    def notes(self, data: bytes) -> tuple[PlayedNote, ...]:
+        """The notes of a MIDI file."""
+        wanted = self._attempt.require_wanted
+        return self._read(lambda: sound.midi_notes(self._sandbox, data, self._limits, on_wait=wanted))
+
+    def _read(self, read: Callable[[], Read]) -> Read:
+        while True:
+            try:
+                return read()
+            except SandboxError as error:
+                log.warning("a recording was not read", extra={"code": error.code, "error": str(error)})
+                if not self._attempt.try_again(self._settings.max_attempts):
+                    raise
+                time.sleep(PAUSE_S)
