@@ -331,12 +331,13 @@ def _default(name: str, field: FieldInfo) -> str:
 
 
 def _commands() -> dict[str, set[str]]:
-    """The options of every command."""
+    """The options of every command; of a group of commands, those of all of them."""
     group: Any = typer.main.get_command(app)
     return {
         name: {
             option
-            for parameter in command.params
+            for each in getattr(command, "commands", {"": command}).values()
+            for parameter in each.params
             for option in (*parameter.opts, *parameter.secondary_opts)
             if option.startswith("--") and option != "--help"
         }

@@ -108,6 +108,12 @@ def test_compose_starts_things_in_order_and_hardened(compose: dict[str, Any]) ->
     assert services["api"]["ports"] == ["${TIMBRESCOPE_PUBLISH:-127.0.0.1:8000}:8000"]
 
 
+def test_compose_asks_for_keys_and_does_not_start_without_one(compose: dict[str, Any]) -> None:
+    environment = compose["services"]["api"]["environment"]
+    assert environment["TIMBRESCOPE_REQUIRE_KEYS"] == "true"
+    assert environment["TIMBRESCOPE_ADMIN_KEY"].startswith("${TIMBRESCOPE_ADMIN_KEY:?has to be set")
+
+
 def test_compose_gives_redis_options_that_it_understands(compose: dict[str, Any], tmp_path: Path) -> None:
     command = [re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", word) for word in compose["services"]["redis"]["command"]]
     path = tmp_path / "redis.sock"
