@@ -73,23 +73,24 @@ def _ordered_integers(value: tuple[int, int]) -> tuple[int, int]:
     return value
 
 
-_NO_BOOLEAN = BeforeValidator(_no_boolean)  # stands last: the JSON schema loses limits behind it
+NO_BOOLEAN = BeforeValidator(_no_boolean)  # stands last: the JSON schema loses limits behind it
 Integer = Annotated[int, Field(strict=True)]
+YesOrNo = Annotated[bool, Field(strict=True)]
 
-ValidationShare = Annotated[float, Field(ge=0.0, lt=1.0), _NO_BOOLEAN]
-Decibels = Annotated[float, Field(ge=-120.0, le=120.0), _NO_BOOLEAN]
-ClipSeconds = Annotated[float, Field(ge=0.5, le=60.0), _NO_BOOLEAN]
-Seconds = Annotated[float, Field(ge=0.0, le=600.0), _NO_BOOLEAN]
-PositiveSeconds = Annotated[float, Field(gt=0.0, le=600.0), _NO_BOOLEAN]
-Positive = Annotated[float, Field(gt=0.0, le=1e6), _NO_BOOLEAN]
-Probability = Annotated[float, Field(ge=0.0, le=1.0), _NO_BOOLEAN]
-Share = Annotated[float, Field(gt=0.0, le=1.0), _NO_BOOLEAN]
-SmallShare = Annotated[float, Field(ge=0.0, le=0.99), _NO_BOOLEAN]
-Weight = Annotated[float, Field(gt=0.0, le=1e9), _NO_BOOLEAN]
+ValidationShare = Annotated[float, Field(ge=0.0, lt=1.0), NO_BOOLEAN]
+Decibels = Annotated[float, Field(ge=-120.0, le=120.0), NO_BOOLEAN]
+ClipSeconds = Annotated[float, Field(ge=0.5, le=60.0), NO_BOOLEAN]
+Seconds = Annotated[float, Field(ge=0.0, le=600.0), NO_BOOLEAN]
+PositiveSeconds = Annotated[float, Field(gt=0.0, le=600.0), NO_BOOLEAN]
+Positive = Annotated[float, Field(gt=0.0, le=1e6), NO_BOOLEAN]
+Probability = Annotated[float, Field(ge=0.0, le=1.0), NO_BOOLEAN]
+Share = Annotated[float, Field(gt=0.0, le=1.0), NO_BOOLEAN]
+SmallShare = Annotated[float, Field(ge=0.0, le=0.99), NO_BOOLEAN]
+Weight = Annotated[float, Field(gt=0.0, le=1e9), NO_BOOLEAN]
 Pitch = Annotated[Integer, Field(ge=0, le=127)]
 Velocity = Annotated[Integer, Field(ge=1, le=127)]
 Count = Annotated[Integer, Field(ge=1, le=128)]
-CountKey = Annotated[int, Field(ge=1, le=128), _NO_BOOLEAN]  # JSON's keys are texts
+CountKey = Annotated[int, Field(ge=1, le=128), NO_BOOLEAN]  # JSON's keys are texts
 
 RangeOfDecibels = Annotated[tuple[Decibels, Decibels], AfterValidator(ordered)]
 RangeOfSeconds = Annotated[tuple[Seconds, Seconds], AfterValidator(ordered)]

@@ -24,6 +24,7 @@ SYSTEM_FOLDERS = (
     Path("/opt/homebrew/share/soundfonts"),
 )
 ENDINGS = (".sf2", ".sf3")
+_LONGEST_ECHO = 200
 
 
 class MissingSoundFontError(SystemDependencyError):
@@ -102,15 +103,26 @@ def find_bank(name: str) -> Bank:
     for folder in search_folders():
         candidates += [folder / f"{name}{ending}" for ending in ENDINGS] + [folder / name]
     for candidate in candidates:
+        if not _is_there(candidate):
+            continue
         if candidate.is_dir() and any(candidate.glob("[0-9][0-9][0-9].sf[23]")):
             return Bank(given.name, candidate)
         if candidate.is_file():
             require_soundfont(candidate)
             return Bank(given.stem if given.suffix in ENDINGS else given.name, candidate)
     raise MissingSoundFontError(
-        f"SoundFont {name} was not found. Debian: apt-get install fluid-soundfont-gm (FluidR3_GM); "
-        f"elsewhere: put {given.stem}.sf2 into a folder named in {SEARCH_PATH_VARIABLE}."
+        f"SoundFont {name[:_LONGEST_ECHO]} was not found. Debian: apt-get install fluid-soundfont-gm "
+        f"(FluidR3_GM); elsewhere: put {given.stem[:_LONGEST_ECHO]}.sf2 into a folder named in "
+        f"{SEARCH_PATH_VARIABLE}."
     )
+
+
+def _is_there(candidate: Path) -> bool:
+    """Whether there is such a file or folder; not, where no file system could have one of that name."""
+    try:
+        return candidate.exists()
+    except OSError:
+        return False
 
 
 def require_soundfont(path: Path) -> None:

@@ -12,8 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ml.errors import FieldFault, InvalidRequestError, named
+from ml.synthesis.sections import NO_BOOLEAN, Integer, YesOrNo
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0), NO_BOOLEAN]
 
 
 class TrainingConfig(BaseModel):
@@ -61,21 +62,23 @@ class TrainingConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     network: Literal["default", "reference", "reference-deep"] = "default"
-    n_epochs: Annotated[int, Field(ge=1, le=10_000)] = 20
-    batch_size: Annotated[int, Field(ge=1, le=4_096)] = 64
-    learning_rate: Annotated[float, Field(gt=0.0, lt=1.0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    n_epochs: Annotated[Integer, Field(ge=1, le=10_000)] = 20
+    batch_size: Annotated[Integer, Field(ge=1, le=4_096)] = 64
+    learning_rate: Annotated[float, Field(gt=0.0, lt=1.0), NO_BOOLEAN] = 1e-3
+    weight_decay: Annotated[float, Field(ge=0.0, lt=1.0), NO_BOOLEAN] = 0.0
+    seed: Annotated[Integer, Field(ge=0, lt=2**31)] = 0
     mix_probability: Share = 0.0
-    remix: bool = False
-    examples_per_epoch: Annotated[int, Field(ge=1)] | None = None
-    number_weights: tuple[Annotated[float, Field(ge=0.0)], ...] = (0.25, 0.3, 0.25, 0.2)
-    soundfont_weights: dict[str, Annotated[float, Field(gt=0.0, le=1e6)]] = Field(default_factory=dict)
-    gain_db: Annotated[float, Field(ge=0.0, le=40.0)] = 8.0
-    crop_s: Annotated[float, Field(ge=0.5, le=60.0)] | None = None
-    augment: bool = False
-    sounding_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
-    relevance_weight: Annotated[float, Field(ge=0.0, le=100.0)] = 0.0
+    remix: YesOrNo = False
+    examples_per_epoch: Annotated[Integer, Field(ge=1)] | None = None
+    number_weights: tuple[Annotated[float, Field(ge=0.0, le=1e6), NO_BOOLEAN], ...] = (0.25, 0.3, 0.25, 0.2)
+    soundfont_weights: dict[str, Annotated[float, Field(gt=0.0, le=1e6), NO_BOOLEAN]] = Field(
+        default_factory=dict
+    )
+    gain_db: Annotated[float, Field(ge=0.0, le=40.0), NO_BOOLEAN] = 8.0
+    crop_s: Annotated[float, Field(ge=0.5, le=60.0), NO_BOOLEAN] | None = None
+    augment: YesOrNo = False
+    sounding_weight: Annotated[float, Field(ge=0.0, le=100.0), NO_BOOLEAN] = 0.0
+    relevance_weight: Annotated[float, Field(ge=0.0, le=100.0), NO_BOOLEAN] = 0.0
     left_out_soundfonts: tuple[str, ...] = ()
 
     @model_validator(mode="after")

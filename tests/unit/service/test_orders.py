@@ -164,6 +164,8 @@ def test_unknown_fields_of_a_recipe_are_told_the_known_ones(admin: httpx.Client)
         ({"stems": True, "audio": False}, "stems"),
         ({"stem": True}, "stem"),
         ({"audio": "perhaps"}, "audio"),
+        ({"audio": 1}, "audio"),
+        ({"stems": 0}, "stems"),
     ],
 )
 def test_bad_orders_are_refused_by_field(admin: httpx.Client, fields: dict[str, Any], named: str) -> None:
@@ -286,6 +288,11 @@ def test_a_training_job(admin: httpx.Client, store: JobStore) -> None:
         ({"config": {"n_epoch": 3}}, "config.n_epoch"),
         ({"config": {"n_epochs": 0}}, "config.n_epochs"),
         ({"config": {"network": "best"}}, "config.network"),
+        ({"config": {"n_epochs": True}}, "config.n_epochs"),
+        ({"config": {"n_epochs": "3"}}, "config.n_epochs"),
+        ({"config": {"learning_rate": False}}, "config.learning_rate"),
+        ({"config": {"remix": 1}}, "config.remix"),
+        ({"overwrite": 1}, "overwrite"),
         ({"config": {"crop_s": 2.0}}, "config"),
         ({"model_id": "../x"}, "model_id"),
         ({"dataset": "/etc"}, "dataset"),

@@ -98,6 +98,13 @@ def test_a_missing_soundfont_says_how_to_install_it() -> None:
         find_bank("NoSuchBank")
 
 
+@pytest.mark.parametrize("name", ["0" * 4_096, "a\x00b", "0" * 300 + ".sf2"])
+def test_a_name_that_no_file_can_have_is_that_of_a_missing_soundfont(name: str) -> None:
+    with pytest.raises(MissingSoundFontError, match="was not found") as caught:
+        find_bank(name)
+    assert len(str(caught.value)) < 1_000
+
+
 def test_what_is_no_soundfont_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Fake.sf2").write_bytes(b"RIFF\x00\x00\x00\x00WAVE")
     monkeypatch.setenv(SEARCH_PATH_VARIABLE, str(tmp_path))
