@@ -27,9 +27,10 @@ fares. Its result links to the files that it made.
 
 Every error is an RFC 9457 problem document (`application/problem+json`) whose `type` is stable.
 """
+_ALWAYS_WITH_KEY = "making"
 TAGS = [
     {"name": "analysis", "description": "Send recordings."},
-    {"name": "making", "description": "Make data sets and models; needs the admin key."},
+    {"name": _ALWAYS_WITH_KEY, "description": "Make data sets and models; needs a key of scope admin."},
     {"name": "jobs", "description": "Follow jobs and fetch what they made."},
     {"name": "models", "description": "What can be asked for."},
     {"name": "service", "description": "The service itself."},
@@ -43,8 +44,8 @@ _UNUSED = ("HTTPValidationError", "ValidationError")
 _REF = "#/components/schemas/"
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """The OpenAPI document of the application."""
+def describe(app: FastAPI, *, keys_are_required: bool = False) -> dict[str, Any]:
+    """The OpenAPI document of the application. Where keys are not required, most calls need none."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=TITLE,
@@ -63,6 +64,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
             schemas.pop(unused, None)
         for operation in _operations(document):
             _mend(operation, schemas)
+            if not keys_are_required and _ALWAYS_WITH_KEY not in operation["tags"]:
+                _make_key_optional(operation)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -76,11 +79,25 @@ def _mend(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     if body is not None:
         form = schemas[body["schema"]["$ref"].removeprefix(_REF)]
         form["properties"] = {name: _without_null(field) for name, field in form["properties"].items()}
+        for field in form["properties"].values():
+            _name_files(field)
         body["encoding"] = {
             name: {"contentType": kinds} for name, kinds in _FILES.items() if name in form["properties"]
         }
     for answer in operation["responses"].values():
         answer.setdefault("headers", {}).update(_headers_of_all())
+
+
+def _make_key_optional(operation: dict[str, Any]) -> None:
+    if "security" in operation:
+        operation["security"].append({})
+
+
+def _name_files(field: dict[str, Any]) -> None:
+    """Says of a file that it is one in the words of OpenAPI 3.0 too, which many programs still go by."""
+    for schema in (field, field.get("items", {})):
+        if schema.get("contentMediaType") == "application/octet-stream":
+            schema["format"] = "binary"
 
 
 def _headers_of_all() -> dict[str, Any]:
