@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from ml.errors import TimbrescopeError
-from ml.media import MediaInfo, MediaLimits, TooManyBytesError, UnsupportedFormatError, inspect_media
+from ml.media import MediaInfo, TooManyBytesError, UnsupportedFormatError
 from service.fingerprints import request_fingerprint
 from service.once import Made, make_once
 from service.posting import Posting
@@ -67,7 +67,7 @@ def _submit(services: Services, posting: Posting, submission: CheckSubmission, m
     if ended is not None:
         return ended
     require_room(services, JobKind.CHECK)
-    infos = [_inspected(at, stem, settings.media_limits) for at, stem in enumerate(stems)]
+    infos = [_inspected(services, at, stem) for at, stem in enumerate(stems)]
     _require_alike(stems, infos)
     pairs = zip(submission.instruments, stems, infos, strict=True)
     inputs = tuple(StemInput(name, described(stem, info)) for name, stem, info in pairs)
@@ -93,10 +93,10 @@ def _require_size(stems: Sequence[Upload], max_bytes: int) -> None:
         )
 
 
-def _inspected(at: int, stem: Upload, limits: MediaLimits) -> MediaInfo:
+def _inspected(services: Services, at: int, stem: Upload) -> MediaInfo:
     """What a stem is; what is wrong with it says which one it is."""
     try:
-        info = inspect_media(stem.data, limits)
+        info = services.inspector.inspect(stem.data)
         if info.format == "midi":
             raise UnsupportedFormatError(
                 "A MIDI file holds notes and no samples: send each stem as audio, or the whole MIDI file to "

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from redis import Redis
 
+from service.inspection import Inspector, open_inspector
 from service.metrics import Metrics
 from service.settings import ServiceSettings
 from worker.api_keys import ApiKeys
@@ -13,6 +14,7 @@ from worker.artifacts import ArtifactStore
 from worker.catalog import Catalog
 from worker.connection import connect
 from worker.feed import Feed
+from worker.figures import Figures
 from worker.idempotency import Marks
 from worker.queue import JobQueue
 from worker.rates import Rates
@@ -36,9 +38,11 @@ class Services:
     rates: Rates
     marks: Marks
     result_cache: ResultCache
+    inspector: Inspector
 
     async def close(self) -> None:
-        """Gives up all connections."""
+        """Gives up all connections and processes."""
+        self.inspector.close()
         await self.feed.close()
         self.queue.close()
         self.redis.close()
@@ -62,6 +66,7 @@ def open_services(settings: ServiceSettings, metrics: Metrics) -> Services:
         rates=Rates(redis),
         marks=Marks(redis),
         result_cache=ResultCache(redis),
+        inspector=open_inspector(settings, Figures(redis)),
     )
 
 

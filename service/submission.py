@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from ml.errors import FieldFault, InvalidRequestError, RangeRequiredError, named
-from ml.media import MediaInfo, MidiScore, inspect_media, parse_midi
+from ml.media import MediaInfo
 from ml.relevance.methods import method_named
 from service.fingerprints import question_fingerprint, request_fingerprint
 from service.once import Made, make_once
@@ -58,19 +58,19 @@ def submit(services: Services, posting: Posting, submission: Submission, *, plac
 
 
 def _submit(services: Services, posting: Posting, submission: Submission, mark: Mark | None) -> Job:
-    settings, asked, upload = services.settings, submission.parameters, submission.upload
-    model = services.catalog.model(submission.model_id or settings.default_model)
+    asked, upload = submission.parameters, submission.upload
+    model = services.catalog.model(submission.model_id or services.settings.default_model)
     check_way(model, asked)
     job = question(services, posting, submission.kind, [upload.sha256], asked=asked, model=model, mark=mark)
     ended = recalled(services, posting, job, [upload], mark)
     if ended is not None:
         return ended
     require_room(services, submission.kind)
-    info = inspect_media(upload.data, settings.media_limits)
+    info = services.inspector.inspect(upload.data)
     if submission.kind is JobKind.EXPLAIN:
         check_range(info, asked)
         if info.format == "midi":
-            check_notes(parse_midi(upload.data, settings.media_limits), asked)
+            check_notes(services, upload, info, asked)
     return admit(services, replace(job, input=described(upload, info)), [upload], mark)
 
 
@@ -134,11 +134,11 @@ def check_way(model: PublishedModel, asked: Parameters) -> None:
         raise fault_of("contrast", f"{asked.contrast!r} cannot be held against itself")
 
 
-def check_notes(score: MidiScore, asked: Parameters) -> None:
+def check_notes(services: Services, upload: Upload, info: MediaInfo, asked: Parameters) -> None:
     """Refuses a part of a MIDI file in which nothing is played."""
     start_s = asked.start_s or 0.0
-    end_s = score.duration_s if asked.duration_s is None else start_s + asked.duration_s
-    if not score.sounds_between(start_s, end_s):
+    end_s = info.duration_s if asked.duration_s is None else start_s + asked.duration_s
+    if not services.inspector.sounds_between(upload.data, start_s, end_s):
         raise fault_of("start_s", f"No note of the MIDI file sounds between {start_s:g} s and {end_s:g} s")
 
 

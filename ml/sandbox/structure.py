@@ -47,7 +47,7 @@ def sounds_between(
     sandbox: Sandbox,
     data: bytes,
     start_s: float,
-    end_s: float | None,
+    end_s: float,
     limits: MediaLimits = DEFAULT_LIMITS,
 ) -> bool:
     """Say whether a note of a MIDI file sounds within a part of it.
@@ -58,7 +58,7 @@ def sounds_between(
     data : bytes
         A Standard MIDI File.
     start_s, end_s : float
-        The part, in seconds; None for the end of the piece.
+        The part, in seconds.
     limits : MediaLimits
 
     Returns

@@ -13,11 +13,9 @@ def inspect(arguments: dict[str, Any], data: bytes, _answer: Answer) -> dict[str
 
 
 def sounds_between(arguments: dict[str, Any], data: bytes, _answer: Answer) -> dict[str, object]:
-    """Whether a note of a MIDI file sounds between two times; the end may be that of the piece."""
+    """Whether a note of a MIDI file sounds between two times."""
     score = parse_midi(data, MediaLimits(**arguments["limits"]))
-    start_s, end_s = arguments["start_s"], arguments["end_s"]
-    end_s = score.duration_s if end_s is None else end_s
-    return {"sounds": score.sounds_between(start_s, end_s), "end_s": end_s}
+    return {"sounds": score.sounds_between(arguments["start_s"], arguments["end_s"])}
 
 
 TASKS: dict[str, Task] = {"inspect": inspect, "sounds_between": sounds_between}
