@@ -45,7 +45,7 @@ def make_once(
     """
     if posting.idempotency_key is None:
         return Made(make(None))
-    mark = Mark(_name(posting.call, posting.idempotency_key, place), fingerprint)
+    mark = Mark(mark_name(posting.call, posting.idempotency_key, place), fingerprint)
     earlier = _earlier(services, posting.owner, mark)
     if earlier is not None:
         log.info("answered before", extra={"job": earlier.id})
@@ -73,6 +73,7 @@ def _free(services: Services, owner: str, mark: Mark) -> None:
         log.warning("a key stays taken for a while", extra={"error": repr(error)})
 
 
-def _name(call: str, key: str, place: int | None) -> str:
+def mark_name(call: str, key: str, place: int | None = None) -> str:
+    """What the mark of a client's key is called; the key itself is kept nowhere."""
     parts = (call, key) if place is None else (call, key, str(place))
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
