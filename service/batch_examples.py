@@ -19,6 +19,6 @@ BATCH_QUEUED: dict[str, Any] = {"jobs": [{"filename": "clip.wav", "job": JOB_QUE
 BATCH_ENDED: dict[str, Any] = {"jobs": [{"filename": "clip.wav", "job": JOB_SUCCEEDED}, _REFUSED]}
 NOTHING_ACCEPTED: dict[str, Any] = {
     **_NO_FORMAT,
-    "detail": f"None of the 1 files was accepted; 'notes.txt': {_NO_FORMAT['detail']}",
+    "detail": f"No file was accepted; 'notes.txt': {_NO_FORMAT['detail']}",
     "jobs": [_REFUSED],
 }

@@ -142,7 +142,7 @@ def _refusal(entries: Sequence[Entry]) -> Response:
     listed = [{"filename": each, "problem": problem_of(fault).document()} for each, fault in refused]
     told = replace(
         problem,
-        detail=f"None of the {len(refused)} files was accepted; {name!r}: {problem.detail}",
+        detail=f"No file was accepted; {name!r}: {problem.detail}",
         extra={**problem.extra, "jobs": listed},
     )
     return problem_response(told, headers=None if wait is None else {"Retry-After": str(wait)})
