@@ -157,4 +157,5 @@ def _fault(found: dict[str, Any]) -> dict[str, str]:
         return {"field": field, "message": "This has to be a file, sent with a file name"}
     given = str(found.get("input", ""))
     shown = given if len(given) <= _LONGEST_ECHO else f"{given[:_LONGEST_ECHO]}..."
-    return {"field": field, "message": f"{found['msg']}, not {shown!r}"}
+    message = found["msg"].removeprefix("Value error, ")
+    return {"field": field, "message": f"{message}, not {shown!r}"}

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from worker.filters import JobFilter
-from worker.ids import is_job_id
+from worker.ids import JOB_ID_PATTERN, is_job_id
 from worker.jobs import JobKind, JobStatus
 
 LARGEST_PAGE = 100
@@ -42,7 +42,9 @@ class JobQuery(BaseModel):
 
     limit: int = Field(20, ge=1, le=LARGEST_PAGE, description="How many jobs at most.")
     cursor: Annotated[str, BeforeValidator(_cursor)] | None = Field(
-        None, description="From `next` of the page before."
+        None,
+        description="From `next` of the page before.",
+        json_schema_extra={"pattern": f"^{JOB_ID_PATTERN}$"},
     )
     status: list[JobStatus] = Field([], description="Only jobs of these statuses.", examples=[["failed"]])
     kind: list[JobKind] = Field([], description="Only jobs of these kinds.", examples=[["explain"]])
