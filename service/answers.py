@@ -18,6 +18,7 @@ from service.posting import Posting
 from service.prefer import wait_s
 from service.schemas import JobDocument
 from service.services import Services
+from service.upload_places import leave_upload_place
 from worker.connection import UNAVAILABLE
 from worker.jobs import Job
 
@@ -27,11 +28,11 @@ POLL_AFTER_S = 1
 
 REPLAYED = "Idempotency-Replayed"
 
-_APPLIED = {
-    "Location": "The job's path.",
+APPLIED = {
     "Preference-Applied": "`wait=N`, when the request asked to wait.",
     REPLAYED: "`true` when an earlier request with the same Idempotency-Key has made the job.",
 }
+LATER = {"Retry-After": "Seconds after which to look again."}
 _ID = "$response.body#/id"
 
 JOB_LINKS = {
@@ -51,11 +52,11 @@ def file_links(**files: str) -> dict[str, Any]:
 
 def job_answers(*, ended: Any, queued: Any, **files: str) -> Responses:
     """The answers that are jobs, for the API description, with an example of each and the files to come."""
-    headers = {**_APPLIED, "Retry-After": "Seconds after which to look again."}
+    headers = {"Location": "The job's path.", **APPLIED}
     links = {**JOB_LINKS, **file_links(**files)}
     return {
-        200: answer("The job, which has ended", JobDocument, ended, _APPLIED, links),
-        202: answer("The job, which is queued or running", JobDocument, queued, headers, links),
+        200: answer("The job, which has ended", JobDocument, ended, headers, links),
+        202: answer("The job, which is queued or running", JobDocument, queued, {**headers, **LATER}, links),
     }
 
 
@@ -79,6 +80,7 @@ async def job_answer(services: Services, posting: Posting, made: Made) -> Respon
 
 async def waited(services: Services, job: Job, timeout_s: float) -> Job:
     """The job as it is when it has ended, or after this time."""
+    await leave_upload_place()
     try:
         await services.feed.ended(job.id, timeout_s)
         return await run_in_threadpool(services.store.get, job.id)

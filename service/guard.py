@@ -34,6 +34,7 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _ELSEWHERE = frozenset({"cross-site", "same-site"})  # a site's other ports and subdomains are others too
 _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{0,5}))?")
+_VERSIONS = frozenset({"1.0", "1.1"})
 _LONGEST_ECHO = 100
 _BYTES_AROUND_HEADER = 4  # ": " and the line's end
 
@@ -140,6 +141,8 @@ def require_sane_head(scope: Scope) -> None:
             f"{len(headers)} headers of {head_bytes} bytes in all; the limits are {MAX_HEADERS} and "
             f"{MAX_HEAD_BYTES} bytes."
         )
+    if scope["http_version"] not in _VERSIONS:
+        raise BadRequestError(f"HTTP/{scope['http_version']} is not spoken here.")
     if not scope["path"].startswith("/"):
         raise BadRequestError("The address of a request has to begin with '/'.")
     names = {name for name, _ in headers}

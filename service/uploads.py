@@ -46,7 +46,7 @@ class UploadRoute(APIRoute):
                 await run_in_threadpool(require_leave_to_send, request, services)
                 _require_form(request)
             except TimbrescopeError:
-                await _drain(request.receive)
+                await _drain(request)
                 raise
             bounded = _BoundedBody(request.receive, self.most_bytes(services.settings))
             within = Request(request.scope, bounded.receive)
@@ -56,11 +56,11 @@ class UploadRoute(APIRoute):
                 return await handle(within)
             except RefusedWhileReading as error:
                 if isinstance(error.reason, TooManyBytesError):
-                    await _drain(request.receive)
+                    await _drain(request)
                 raise
             except HTTPException as error:
                 if isinstance(error.__context__, MultiPartException) and error.detail.startswith(_TOO_MANY):
-                    await _drain(request.receive)
+                    await _drain(request)
                     raise InvalidRequestError(error.detail) from error
                 raise
             finally:
@@ -120,10 +120,12 @@ def _require_form(request: Request) -> None:
         )
 
 
-async def _drain(receive: Receive) -> None:
+async def _drain(request: Request) -> None:
+    if "expect" in request.headers:
+        return  # it sends nothing before it is told to go on, which it would be by being read
     try:
         async with asyncio.timeout(DRAIN_S):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+            while (message := await request.receive())["type"] == "http.request" and message.get("more_body"):
                 pass
     except TimeoutError:
         return

@@ -3,7 +3,7 @@
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,6 +56,15 @@ class Connection:
             self._receive()
         body, self._received = self._received[:size], self._received[size:]
         return Answer(int(first.split()[1]), headers, body)
+
+    def n_answers(self) -> int:
+        """How many answers come before the other side closes the connection."""
+        count = 0
+        with suppress(EOFError, ConnectionResetError):
+            while True:
+                self.answer()
+                count += 1
+        return count
 
     def is_closed(self) -> bool:
         """Waits until the other side has closed it; false when it sends something instead, or nothing."""
