@@ -15,10 +15,11 @@ from service.edge import surround
 from service.errors import install_error_handlers
 from service.metrics import Metrics
 from service.rates import RateHeaders
-from service.routes import analysis, catalog, concepts, health, jobs, orders, pages
+from service.routes import analysis, batches, catalog, concepts, health, jobs, orders, pages
 from service.services import open_services
 from service.settings import ServiceSettings
 from service.upload_places import UploadPlaces
+from service.webhooks.description import describe_webhooks
 
 
 def create_app(settings: ServiceSettings | None = None) -> FastAPI:
@@ -31,6 +32,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         services = open_services(chosen, metrics)
         app.state.services = services
         metrics.watch_jobs(services.redis, services.store, services.catalog)
+        services.courier.start()
         try:
             yield
         finally:
@@ -44,12 +46,13 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.openapi = lambda: describe(app)  # type: ignore[method-assign]
+    app.openapi = lambda: describe(app, keys_are_required=chosen.keys_are_required)  # type: ignore[method-assign]
     app.add_middleware(RateHeaders)
     surround(app, chosen, metrics)
     app.state.upload_places = UploadPlaces(chosen.max_uploads)
     install_error_handlers(app)
-    for module in (analysis, orders, jobs, catalog, concepts, health, pages):
+    for module in (analysis, batches, orders, jobs, catalog, concepts, health, pages):
         app.include_router(module.router)
+    describe_webhooks(app)
     app.mount("/static", StaticFiles(directory=str(pages.STATIC)), name="static")
     return app

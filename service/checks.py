@@ -29,11 +29,13 @@ class CheckSubmission:
     instruments: tuple[str, ...]
     model_id: str | None
     parameters: Parameters
+    webhook: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """The same for the same request (`worker.idempotency`)."""
-        fields = {"model": self.model_id, "instrument": self.instruments, **asdict(self.parameters)}
+        named = {"model": self.model_id, "instrument": self.instruments, "webhook": self.webhook}
+        fields = {**named, **asdict(self.parameters)}
         return request_fingerprint(fields, self.stems)
 
 
@@ -61,7 +63,14 @@ def _submit(services: Services, posting: Posting, submission: CheckSubmission, m
     _require_size(stems, settings.max_upload_bytes)
     sounds = [f"{name}: {stem.sha256}" for name, stem in zip(submission.instruments, stems, strict=True)]
     job = question(
-        services, posting, JobKind.CHECK, sounds, asked=submission.parameters, model=model, mark=mark
+        services,
+        posting,
+        JobKind.CHECK,
+        sounds,
+        asked=submission.parameters,
+        model=model,
+        webhook=submission.webhook,
+        mark=mark,
     )
     ended = recalled(services, posting, job, stems, mark)
     if ended is not None:

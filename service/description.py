@@ -52,6 +52,7 @@ def describe(app: FastAPI, *, keys_are_required: bool = False) -> dict[str, Any]
             version=app.version,
             description=DESCRIPTION,
             routes=app.routes,
+            webhooks=app.webhooks.routes,
             tags=TAGS,
             servers=[{"url": "/", "description": "This service."}],
             license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
@@ -66,6 +67,8 @@ def describe(app: FastAPI, *, keys_are_required: bool = False) -> dict[str, Any]
             _mend(operation, schemas)
             if not keys_are_required and _ALWAYS_WITH_KEY not in operation["tags"]:
                 _make_key_optional(operation)
+        for told in document["webhooks"].values():
+            del told["post"]["responses"]["422"]
         app.openapi_schema = document
     return app.openapi_schema
 

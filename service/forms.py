@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ml.errors import InvalidRequestError
 from ml.relevance.methods import DEFAULT_METHOD, METHODS, method_named
 from service.settings import MOST_BATCH_FILES
+from service.webhooks.receivers import LONGEST_URL, WEBHOOK_FIELD
 from worker.questions import DEFAULT_CONCEPTS, LONGEST_EXPLAINED_S, MAX_CONCEPTS, MAX_STEMS, Parameters
 
 
@@ -46,6 +47,9 @@ class _AskedModel(BaseModel):
 
     model: Annotated[str | None, Field(max_length=200)] = Field(
         None, description="A model of `GET /models`; by default the default model.", examples=["default"]
+    )
+    webhook: Annotated[str | None, Field(max_length=LONGEST_URL)] = Field(
+        None, description=WEBHOOK_FIELD, examples=["https://hooks.example.org/timbrescope"]
     )
 
 

@@ -20,6 +20,8 @@ from service.once import Made, make_once
 from service.posting import Posting
 from service.services import Services
 from service.submission import fault_of, hand_over
+from service.webhooks.receivers import LONGEST_URL as LONGEST_WEBHOOK
+from service.webhooks.receivers import WEBHOOK_FIELD, callback_of
 from worker.errors import JobUnfinishedError, ModelExistsError, PlaceTakenError
 from worker.idempotency import Mark
 from worker.ids import is_job_id, new_job_id
@@ -45,6 +47,7 @@ class DatasetRequest(BaseModel):
     )
     audio: YesOrNo = Field(True, description="Whether sound and MIDI are kept beside the log-mels.")
     stems: YesOrNo = Field(False, description="Whether every instrument's stem is kept too; needs `audio`.")
+    webhook: Annotated[str, Field(max_length=LONGEST_WEBHOOK)] | None = Field(None, description=WEBHOOK_FIELD)
 
 
 class TrainingRequest(BaseModel):
@@ -60,6 +63,7 @@ class TrainingRequest(BaseModel):
     )
     config: TrainingConfig = Field(TrainingConfig(), description="How the network is trained.")
     overwrite: YesOrNo = Field(False, description="Whether a model of this id may be replaced.")
+    webhook: Annotated[str, Field(max_length=LONGEST_WEBHOOK)] | None = Field(None, description=WEBHOOK_FIELD)
 
 
 def order_dataset(services: Services, posting: Posting, asked: DatasetRequest) -> Made:
@@ -74,7 +78,8 @@ def order_dataset(services: Services, posting: Posting, asked: DatasetRequest) -
     """
 
     def make(mark: Mark | None) -> Job:
-        return _admit(services, posting, JobKind.DATASET, _dataset(services, asked), mark)
+        order = _dataset(services, asked)
+        return _admit(services, posting, JobKind.DATASET, order, webhook=asked.webhook, mark=mark)
 
     return make_once(services, posting, request_fingerprint(asked.model_dump(mode="json")), make)
 
@@ -84,7 +89,7 @@ def order_training(services: Services, posting: Posting, asked: TrainingRequest)
 
     def make(mark: Mark | None) -> Job:
         order = _training(services, posting.caller, asked)
-        return _admit(services, posting, JobKind.TRAINING, order, mark)
+        return _admit(services, posting, JobKind.TRAINING, order, webhook=asked.webhook, mark=mark)
 
     return make_once(services, posting, request_fingerprint(asked.model_dump(mode="json")), make)
 
@@ -136,8 +141,11 @@ def _admit(
     posting: Posting,
     kind: JobKind,
     order: DatasetOrder | TrainingOrder,
+    *,
+    webhook: str | None,
     mark: Mark | None,
 ) -> Job:
+    callback = callback_of(webhook, services.settings.webhook_hosts)
     job = Job(
         id=new_job_id(),
         kind=kind,
@@ -146,14 +154,15 @@ def _admit(
         owner=posting.owner,
         request_id=posting.request_id,
         trace=posting.trace,
+        callback=callback,
         mark="" if mark is None else mark.name,
     )
     try:
         services.store.admit(job, max_queued=services.settings.max_queued_batch, mark=mark)
     except PlaceTakenError as error:
         other = services.store.get(str(error.extra["job"]))
-        if other.order != order:
-            raise
+        if other.order != order or callback not in (None, other.callback):
+            raise  # what is at work there does something else, or tells somebody else
         if mark is not None:
             services.marks.keep(posting.owner, mark, other)
         return other

@@ -24,6 +24,7 @@ from service.order_schemas import (
 )
 from worker.catalog import PublishedModel
 from worker.jobs import Job, JobKind, JobStatus
+from worker.webhooks import Delivery, DeliveryStatus
 
 
 class FieldFaultDocument(BaseModel):
@@ -69,6 +70,14 @@ class LinksDocument(BaseModel):
     events: str
 
 
+class WebhookDocument(BaseModel):
+    """How it stands with telling who wants to hear of a job's end."""
+
+    status: DeliveryStatus
+    attempts: int = Field(description="How often it was tried.")
+    last_status: int | None = Field(description="The HTTP status that was last answered; null for none.")
+
+
 class JobSummary(BaseModel):
     """A job without its result."""
 
@@ -99,10 +108,13 @@ class JobSummary(BaseModel):
         description="Whether an earlier job had answered the same question, so that nothing was computed."
     )
     error: ProblemDocument | None = Field(description="Why a failed job failed.")
+    webhook: WebhookDocument | None = optional(
+        "Of a job looked at by itself whose end is to be told: how it stands with that."
+    )
     links: LinksDocument
 
     @classmethod
-    def of(cls, job: Job, queue_position: int | None = None) -> Self:
+    def of(cls, job: Job, queue_position: int | None = None, delivery: Delivery | None = None) -> Self:
         """The document of a job."""
         error = None if job.error is None else {**job.error.document(), "instance": job.path}
         return cls.model_validate(
@@ -126,6 +138,7 @@ class JobSummary(BaseModel):
                 "cached": job.cached,
                 "result": job.result,
                 "error": error,
+                "webhook": delivery and vars(delivery),
                 "links": {"self": job.path, "events": f"{job.path}/events"},
             }
         )

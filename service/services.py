@@ -5,7 +5,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from redis import Redis
+from starlette.concurrency import run_in_threadpool
 
+from service.courier import Courier
 from service.inspection import Inspector, open_inspector
 from service.metrics import Metrics
 from service.settings import ServiceSettings
@@ -20,6 +22,7 @@ from worker.queue import JobQueue
 from worker.rates import Rates
 from worker.result_cache import ResultCache
 from worker.store import JobStore, Lifetimes
+from worker.webhooks import Webhooks
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,12 @@ class Services:
     marks: Marks
     result_cache: ResultCache
     inspector: Inspector
+    courier: Courier
+    webhooks: Webhooks
 
     async def close(self) -> None:
         """Gives up all connections and processes."""
+        await run_in_threadpool(self.courier.stop, self.settings.shutdown_grace_s)
         self.inspector.close()
         await self.feed.close()
         self.queue.close()
@@ -53,10 +59,11 @@ def open_services(settings: ServiceSettings, metrics: Metrics) -> Services:
     redis = connect(settings.redis_url)
     admin_key = None if settings.admin_key is None else settings.admin_key.get_secret_value()
     lifetimes = Lifetimes(settings.result_ttl_s, settings.tombstone_ttl_s, settings.unfinished_ttl_s)
+    store = JobStore(redis, lifetimes)
     return Services(
         settings=settings,
         redis=redis,
-        store=JobStore(redis, lifetimes),
+        store=store,
         artifacts=ArtifactStore(redis),
         catalog=Catalog(redis),
         queue=JobQueue(settings),
@@ -67,6 +74,8 @@ def open_services(settings: ServiceSettings, metrics: Metrics) -> Services:
         marks=Marks(redis),
         result_cache=ResultCache(redis),
         inspector=open_inspector(settings, Figures(redis)),
+        courier=Courier(settings, redis, store),
+        webhooks=Webhooks(redis),
     )
 
 

@@ -6,12 +6,13 @@ from typing import Self
 from pydantic import Field, PositiveInt, SecretStr, model_validator
 
 from service.edge_settings import EdgeSettings
+from service.webhooks.settings import WebhookSettings
 
 # As many recordings as any service may be set to take at once; a form with more is not even read.
 MOST_BATCH_FILES = 256
 
 
-class ServiceSettings(EdgeSettings):
+class ServiceSettings(EdgeSettings, WebhookSettings):
     """Settings of the machine that answers HTTP."""
 
     host: str = Field("127.0.0.1", description="Address that the API listens on.")

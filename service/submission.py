@@ -17,6 +17,7 @@ from service.posting import Posting
 from service.recall import recalled
 from service.recordings import Upload, described
 from service.services import Services
+from service.webhooks.receivers import callback_of
 from worker.catalog import PublishedModel
 from worker.errors import QueueFullError
 from worker.idempotency import Mark
@@ -33,11 +34,13 @@ class Submission:
     upload: Upload
     model_id: str | None
     parameters: Parameters
+    webhook: str | None = None
 
     @property
     def fingerprint(self) -> str:
         """The same for the same request (`worker.idempotency`)."""
-        return request_fingerprint({"model": self.model_id, **asdict(self.parameters)}, [self.upload])
+        fields = {"model": self.model_id, "webhook": self.webhook, **asdict(self.parameters)}
+        return request_fingerprint(fields, [self.upload])
 
 
 def submit(services: Services, posting: Posting, submission: Submission, *, place: int | None = None) -> Made:
@@ -61,7 +64,16 @@ def _submit(services: Services, posting: Posting, submission: Submission, mark: 
     asked, upload = submission.parameters, submission.upload
     model = services.catalog.model(submission.model_id or services.settings.default_model)
     check_way(model, asked)
-    job = question(services, posting, submission.kind, [upload.sha256], asked=asked, model=model, mark=mark)
+    job = question(
+        services,
+        posting,
+        submission.kind,
+        [upload.sha256],
+        asked=asked,
+        model=model,
+        webhook=submission.webhook,
+        mark=mark,
+    )
     ended = recalled(services, posting, job, [upload], mark)
     if ended is not None:
         return ended
@@ -82,6 +94,7 @@ def question(
     *,
     asked: Parameters,
     model: PublishedModel,
+    webhook: str | None,
     mark: Mark | None,
 ) -> Job:
     """The job that asks this of sounds (`service.fingerprints`) which nobody has looked at yet."""
@@ -95,6 +108,7 @@ def question(
         owner=posting.owner,
         request_id=posting.request_id,
         trace=posting.trace,
+        callback=callback_of(webhook, services.settings.webhook_hosts),
         fingerprint=question_fingerprint(kind, sounds, asked, model) if is_kept else "",
         mark="" if mark is None else mark.name,
     )

@@ -93,7 +93,7 @@ class Webhooks:
     def take(self) -> DueDelivery | None:
         """Takes the delivery that has been due for longest; None when none is."""
         before, after = keys.webhook("/").split("/")  # of the job's id in the name of its delivery
-        args = [round(LEASE_S * 1000), before, after]
+        args: list[str | int] = [round(LEASE_S * 1000), before, after]
         taken = cast(tuple[bytes, int, bytes] | None, self._take(keys=[keys.WEBHOOKS], args=args))
         return None if taken is None else DueDelivery(taken[0].decode(), taken[1], taken[2].decode())
 
@@ -105,7 +105,7 @@ class Webhooks:
         False when that is no longer for the caller to say: the delivery is gone, done, or somebody else's.
         """
         last = "" if last_status is None else last_status
-        args = [due.job_id, due.lease, str(status), last, round(delay_s * 1000)]
+        args: list[str | int] = [due.job_id, due.lease, str(status), last, round(delay_s * 1000)]
         return bool(self._settle(keys=[keys.WEBHOOKS, keys.webhook(due.job_id)], args=args))
 
     def state(self, job: Job) -> Delivery | None:

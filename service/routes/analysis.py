@@ -132,6 +132,7 @@ async def check(
         instruments=tuple(form.instrument),
         model_id=form.model,
         parameters=form.parameters(),
+        webhook=form.webhook,
     )
     made = await run_in_threadpool(submit_check, services, posting, submission)
     size = sum(len(stem.data) for stem in submission.stems)
@@ -143,7 +144,7 @@ async def _analyse(
     services: Services, posting: Posting, kind: JobKind, form: ClassifyForm | ExplainForm
 ) -> Response:
     upload = Upload(form.file.filename, await form.file.read())
-    submission = Submission(kind, upload, form.model, form.parameters())
+    submission = Submission(kind, upload, form.model, form.parameters(), form.webhook)
     made = await run_in_threadpool(submit, services, posting, submission)
     log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": len(upload.data)})
     return await job_answer(services, posting, made)

@@ -101,7 +101,7 @@ async def _take(
     parameters = form.parameters()
 
     def submission(upload: Upload) -> Submission:
-        return Submission(kind, upload, form.model, parameters)
+        return Submission(kind, upload, form.model, parameters, form.webhook)
 
     entries = await submit_all(services, posting, form.file, submission)
     return await batch_answer(services, posting, entries)

@@ -71,7 +71,7 @@ def get_job(services: Provided, caller: Seeing, job_id: JobId) -> JobDocument:
     410.
     """
     job = _visible(services, caller, job_id)
-    return JobDocument.of(job, services.store.queue_position(job))
+    return JobDocument.of(job, services.store.queue_position(job), services.webhooks.state(job))
 
 
 @router.delete(
