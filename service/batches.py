@@ -54,32 +54,33 @@ async def submit_all(
 ) -> list[Entry]:
     """Takes the files one after the other. Once the store does not answer, the rest is refused unseen."""
     entries: list[Entry] = []
-    store_is_there = True
     for place, file in enumerate(files):
-        if store_is_there:
-            submission = submission_of(Upload(file.filename, await file.read()))
-            entry = await run_in_threadpool(_submit_one, services, posting, submission, place)
-            store_is_there = not isinstance(entry.outcome, StoreUnavailableError)
+        if entries and isinstance(entries[-1].outcome, StoreUnavailableError):
+            outcome: Made | TimbrescopeError = entries[-1].outcome
         else:
-            entry = Entry(display_name(file.filename), entries[-1].outcome)
-        entries.append(entry)
+            outcome = await run_in_threadpool(_submit_one, services, posting, file, place, submission_of)
+        entries.append(Entry(display_name(file.filename), outcome))
     return entries
 
 
-def _submit_one(services: Services, posting: Posting, submission: Submission, place: int) -> Entry:
-    filename = display_name(submission.upload.filename)
+def _submit_one(
+    services: Services,
+    posting: Posting,
+    file: UploadFile,
+    place: int,
+    submission_of: Callable[[Upload], Submission],
+) -> Made | TimbrescopeError:
+    # Read within the thread that works with it: no bytes are held while others are being read or waited for.
+    upload = Upload(file.filename, file.file.read())
     try:
-        made = submit(services, posting, submission, place=place)
+        made = submit(services, posting, submission_of(upload), place=place)
     except TimbrescopeError as error:
-        return Entry(filename, error)
+        return error
     except UNAVAILABLE as error:
         log.warning("the store does not answer", extra={"error": repr(error)})
-        return Entry(filename, unavailable(error))
-    log.info(
-        "accepted",
-        extra={"job": made.job.id, "kind": made.job.kind, "size": len(submission.upload.data)},
-    )
-    return Entry(filename, made)
+        return unavailable(error)
+    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": len(upload.data)})
+    return made
 
 
 async def batch_answer(services: Services, posting: Posting, entries: Sequence[Entry]) -> Response:

@@ -48,7 +48,11 @@ def answered(store: JobStore, redis: Redis, job: Job) -> Job:
     store.begin(job.id, "mine", max_attempts=3)
     ArtifactStore(redis).put(job.id, "mine", "audio.wav", "audio/wav", SOUND)
     wav = artifact_path(job.id, "audio.wav")
-    result = {"audio": {"wav": wav}, "maps": [{"png": wav}, "/models/default", None, 0.25], "note": job.path}
+    result: dict[str, object] = {
+        "audio": {"wav": wav},
+        "maps": [{"png": wav}, "/models/default", None, 0.25],
+        "note": job.path,
+    }
     return store.succeed(job.id, "mine", result)
 
 
