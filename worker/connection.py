@@ -22,7 +22,6 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from worker import keys
 from worker.errors import StoreUnavailableError
 
 CONNECT_TIMEOUT_S = 2.0
@@ -51,7 +50,6 @@ _REASONS: Mapping[type[Exception], str] = {
     TimeoutError: "does not answer in time",
     ConnectionError: "cannot be reached",
 }
-_PROBE_MS = 1_000
 
 
 def connect(url: str, *, patience: int = 1, waits: bool = False) -> Redis:
@@ -87,11 +85,6 @@ def broker_url(redis_url: str) -> str:
     database = parse_qs(parts.query).get("db", ["0"])[0]
     credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     return f"redis+socket://{credentials}{parts.path}?virtual_host={database}"
-
-
-def require_writable(redis: Redis) -> None:
-    """Raises one of `UNAVAILABLE` where nothing can be written, which merely reading would not show."""
-    redis.set(keys.PROBE, b"", px=_PROBE_MS)
 
 
 def unavailable(error: Exception) -> StoreUnavailableError:

@@ -16,7 +16,7 @@ from typing import cast
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import WatchError
+from redis.exceptions import ExecAbortError, OutOfMemoryError, WatchError
 
 from worker import idempotency, jobs, keys, result_cache, webhooks
 from worker.admission import Admission
@@ -30,6 +30,7 @@ from worker.listing import JobPage, Listing
 from worker.problems import Problem, problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
+from worker.room import require_room
 from worker.tombstones import Absence, Fate, absence, tombstone_text
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class JobStore:
             When another request has the mark.
         """
         self.sweep()
+        require_room(self._redis, sum(map(len, uploads)))
         lifetime_s = self._lifetimes.unfinished_ttl_s
         self._admission.admit(job, uploads, lifetime_s=lifetime_s, max_queued=max_queued, mark=mark)
 
@@ -82,6 +84,7 @@ class JobStore:
 
         None when the earlier job has gone; raises like `admit` for the mark.
         """
+        require_room(self._redis)
         repeated = self._dated(jobs.repeat(job, earlier, _now()))
         files = (keys.artifacts, keys.artifact_info)
         sources = (keys.record(earlier.id), *(key(earlier.id) for key in files))
@@ -220,19 +223,34 @@ class JobStore:
     def delete(self, job_id: str) -> None:
         """Removes an ended job and everything of it at once; its id answers "gone" from now on."""
         job = self.get(job_id)
-        with self._redis.pipeline(transaction=True) as pipe:
+
+        def bury(pipe: Pipeline) -> None:
             self._forget(pipe, job)
             text = tombstone_text(Fate.DELETED, job.audience)
             pipe.set(keys.tombstone(job_id), text, px=round(self._lifetimes.tombstone_ttl_s * 1000))
-            pipe.execute()
+
+        self._remove(bury)
 
     def withdraw(self, job: Job) -> None:
         """Removes a job that could not be handed to the workers, as if it had never been."""
-        with self._redis.pipeline(transaction=True) as pipe:
+
+        def undo(pipe: Pipeline) -> None:
             self._forget(pipe, job)
             self._leave(pipe, job)
             pipe.zrem(keys.queue(job.queue), job.id)
-            pipe.execute()
+
+        self._remove(undo)
+
+    def _remove(self, change: Callable[[Pipeline], None]) -> None:
+        """Removes something as a whole; from a full store, which refuses transactions, step by step."""
+        for is_whole in (True, False):
+            with self._redis.pipeline(transaction=is_whole) as pipe:
+                change(pipe)
+                try:
+                    pipe.execute(raise_on_error=is_whole)
+                    return
+                except (OutOfMemoryError, ExecAbortError):
+                    log.warning("the store is full")
 
     def sweep(self) -> None:
         """Takes expired jobs out of the indexes; Redis itself has dropped their keys."""

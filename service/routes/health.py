@@ -10,8 +10,8 @@ from service.access import KNOWN_ONLY
 from service.documentation import answer, problems, raw_answer
 from service.schemas import HealthDocument
 from service.services import Provided
-from worker.connection import require_writable
 from worker.errors import NoWorkerError
+from worker.room import require_room, require_writable
 
 router = APIRouter(tags=["service"])
 
@@ -37,10 +37,9 @@ async def live() -> HealthDocument:
     summary="Whether requests can be answered now",
 )
 def ready(services: Provided) -> HealthDocument:
-    """Redis answers and takes what is written, and at least one worker has its model loaded; else the reason,
-    with 503.
-    """
+    """Redis answers and has room, and at least one worker has its model loaded; else the reason, with 503."""
     require_writable(services.redis)
+    require_room(services.redis)
     if not services.catalog.workers():
         raise NoWorkerError("No worker is ready at the moment.")
     return HealthDocument(status="ready")

@@ -193,7 +193,7 @@ def test_deleting_leaves_only_a_tombstone(store: JobStore, redis: Redis, admit: 
         store.get(job.id)
     with pytest.raises(JobDeletedError):
         store.delete(job.id)
-    assert sorted(redis.keys("*")) == [f"ts:gone:{job.id}".encode(), b"ts:outcomes"]
+    assert sorted(redis.keys("*")) == [f"ts:gone:{job.id}".encode(), b"ts:metrics", b"ts:outcomes"]
     assert store.page(10, audiences=EVERYBODY).jobs == ()
 
 
@@ -221,7 +221,7 @@ def test_everything_expires_together(redis: Redis) -> None:
     time.sleep(0.6)
     with pytest.raises(UnknownJobError):
         store.get(job.id)
-    assert redis.keys("*") == [b"ts:outcomes"]
+    assert sorted(redis.keys("*")) == [b"ts:metrics", b"ts:outcomes"]
 
 
 def test_a_job_that_never_ends_goes_too(redis: Redis) -> None:
