@@ -41,7 +41,7 @@ class ProblemDocument(Open):
     title: str = Field(description="The kind of problem for a person.")
     status: int = Field(description="The HTTP status.")
     detail: str = Field(description="What was wrong this time, with the offending value.")
-    instance: str | None = Field(None, description="The path of what the problem is about, such as a job.")
+    instance: str | None = optional("The path of what the problem is about, such as a job.")
     errors: list[FieldFaultDocument] | None = optional("The fields at fault, where there are any.")
 
 

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from service import batch_examples as examples
 from service.access import INFER_ONLY
+from service.answers import APPLIED, LATER
 from service.batch_schemas import BatchDocument
 from service.batches import batch_answer, require_files, submit_all
 from service.documentation import Responses, answer, problems
@@ -31,14 +32,10 @@ router = APIRouter(tags=["analysis"], route_class=ManyUploadsRoute, dependencies
 
 
 def _answers(**named: dict[str, Any]) -> Responses:
+    ended, queued = "What became of each file; all jobs have ended", "What became of each file"
     return {
-        200: answer("What became of each file; all jobs have ended", BatchDocument, examples.BATCH_ENDED),
-        202: answer(
-            "What became of each file; some job is queued or running",
-            BatchDocument,
-            examples.BATCH_QUEUED,
-            {"Retry-After": "Seconds after which to look again."},
-        ),
+        200: answer(ended, BatchDocument, examples.BATCH_ENDED, APPLIED),
+        202: answer(queued, BatchDocument, examples.BATCH_QUEUED, {**APPLIED, **LATER}),
         **problems(**named, **PROBLEMS, nothing_accepted=examples.NOTHING_ACCEPTED),
     }
 

@@ -11,6 +11,8 @@ import yaml
 
 from ml.relevance.methods import METHODS
 from service import (
+    batch_examples,
+    batch_schemas,
     concept_examples,
     concept_schemas,
     examples,
@@ -60,8 +62,10 @@ def test_every_call_of_the_contract_is_there() -> None:
         "GET /models/{model_id}/concepts/{layer}/{channel}",
         "GET /models/{model_id}/concepts/{layer}/{channel}/references/{name}",
         "POST /classify",
+        "POST /classify/batch",
         "POST /datasets",
         "POST /explain",
+        "POST /explain/batch",
         "POST /explain/check",
         "POST /trainings",
     }
@@ -116,6 +120,7 @@ def test_form_fields_are_described() -> None:
         "method",
         "layer",
         "contrast",
+        "webhook",
     }
     assert form["required"] == ["file"]
     assert all(field["description"] for field in form["properties"].values())
@@ -134,6 +139,7 @@ def test_the_fields_of_a_check_are_described() -> None:
         "method",
         "layer",
         "engine",
+        "webhook",
     }
     assert form["required"] == ["stem", "instrument"]
     assert all(field["description"] for field in form["properties"].values())
@@ -143,8 +149,8 @@ def test_the_fields_of_a_check_are_described() -> None:
 def test_orders_are_described_with_every_field() -> None:
     schemas_ = DOCUMENT["components"]["schemas"]
     for call, name, fields in (
-        ("POST /datasets", "DatasetRequest", {"recipe", "name", "url", "audio", "stems"}),
-        ("POST /trainings", "TrainingRequest", {"dataset", "model_id", "config", "overwrite"}),
+        ("POST /datasets", "DatasetRequest", {"recipe", "name", "url", "audio", "stems", "webhook"}),
+        ("POST /trainings", "TrainingRequest", {"dataset", "model_id", "config", "overwrite", "webhook"}),
     ):
         content = OPERATIONS[call]["requestBody"]["content"]
         assert set(content) == {"application/json", "application/yaml"}
@@ -177,6 +183,8 @@ def test_examples_of_orders_are_taken() -> None:
         (schemas.JobDocument, order_examples.TRAINING_QUEUED),
         (schemas.JobDocument, order_examples.TRAINING_SUCCEEDED),
         (schemas.JobList, examples.JOB_LIST),
+        (batch_schemas.BatchDocument, batch_examples.BATCH_QUEUED),
+        (batch_schemas.BatchDocument, batch_examples.BATCH_ENDED),
         (schemas.JobDocument, examples.CHECK_QUEUED),
         (schemas.JobDocument, examples.CHECK_SUCCEEDED),
         (explain_schemas.ClassifyResult, result_examples.CLASSIFY_RESULT),
