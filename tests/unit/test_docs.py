@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import worker.errors
+import worker.request_errors
 from ml.checkpoint import SHIPPED_MODELS, InvalidCheckpointError, read_card
 from ml.concepts.atlas import read_atlas
 from ml.dataset.manifest import InvalidDatasetError
@@ -370,7 +371,7 @@ def _problems() -> Iterable[type[TimbrescopeError]]:
     yield from (StorageError, StorageUnavailableError)
     yield from (SystemDependencyError, MissingFluidSynthError, MissingSoundFontError, MissingCorpusError)
     yield from (SoundFontMismatchError, VersionMismatchError)
-    for value in vars(worker.errors).values():
+    for value in (*vars(worker.errors).values(), *vars(worker.request_errors).values()):
         is_error = isinstance(value, type) and issubclass(value, TimbrescopeError)
         if is_error and value not in (TimbrescopeError, ConflictError):
             yield value
