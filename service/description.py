@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from service.edge_description import add_edge_problems
 from service.orders import DatasetRequest, TrainingRequest
 from service.schemas import JobEventDocument, ProblemDocument
 
@@ -63,6 +64,7 @@ def describe(app: FastAPI, *, keys_are_required: bool = False) -> dict[str, Any]
         # The framework describes its own validation errors, which are never sent here.
         for unused in _UNUSED:
             schemas.pop(unused, None)
+        add_edge_problems(document["paths"])
         for operation in _operations(document):
             _mend(operation, schemas)
             if not keys_are_required and _ALWAYS_WITH_KEY not in operation["tags"]:

@@ -7,6 +7,7 @@ answered with a problem document as well, without the application hearing of it.
 """
 
 import asyncio
+import secrets
 import sys
 from collections.abc import Callable
 from typing import cast
@@ -139,6 +140,7 @@ def _ending_response(error: TimbrescopeError) -> Response:
     """The answer to an error after which the connection is closed, with all its headers."""
     response = error_response(error)
     response.headers["Connection"] = "close"
+    response.headers["X-Request-ID"] = secrets.token_hex(8)
     add_security_headers(response.headers)
     return response
 

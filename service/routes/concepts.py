@@ -45,7 +45,7 @@ _FIRST = link(
     layer="$response.body#/layers/0/layer",
     channel="$response.body#/layers/0/concepts/0/channel",
 )
-_STRONGEST = {
+_STRONGEST: dict[str, Any] = {
     kind: link(
         "get_reference",
         f"Its strongest reference as {kind}.",

@@ -163,7 +163,9 @@ def test_a_file_that_goes_midway_is_cut_short(
     assert api.get("/health/live").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/health/live", "/jobs", "/models", "/openapi.json", "/metrics"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/health/live", "/jobs", "/models", "/openapi.json", "/metrics"]
+)
 def test_every_get_has_its_head(api: httpx.Client, path: str) -> None:
     head, got = api.head(path), api.get(path)
     assert (head.status_code, head.content) == (200, b"")
