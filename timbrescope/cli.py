@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ml.errors import TimbrescopeError
-from timbrescope import __version__, analysing, concepts, doctor, keys, making, measuring, serving
+from timbrescope import __version__, analysing, concepts, doctor, keys, making, measuring, serving, status
 
 app = typer.Typer(
     name="timbrescope",
@@ -25,6 +25,7 @@ app = typer.Typer(
 )
 serving.register(app)
 keys.register(app)
+status.register(app)
 analysing.register(app)
 making.register(app)
 measuring.register(app)

@@ -67,8 +67,13 @@ class Plan:
     @property
     def url(self) -> str:
         """Where the API answers, as seen from this machine."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return url_of(self.host, self.port)
+
+
+def url_of(host: str, port: int) -> str:
+    """Where an API that listens on this address answers, as seen from its machine."""
+    near = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)
+    return f"http://[{near}]:{port}" if ":" in near else f"http://{near}:{port}"
 
 
 def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -> None:

@@ -10,6 +10,7 @@ can serve, for it lies where all can reach it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import cast
 
 from pydantic import TypeAdapter
@@ -63,10 +64,11 @@ class PublishedModel:
 
 @dataclass(frozen=True)
 class WorkerPresence:
-    """A worker's process that is there, and the models that it serves."""
+    """A worker's process that is there, since when, and the models that it serves."""
 
     name: str
     models: tuple[str, ...]
+    since: datetime | None = None
 
 
 _MODELS = TypeAdapter(PublishedModel)
@@ -87,9 +89,11 @@ class Catalog:
         self._redis = redis
         self.atlases = Atlases(redis)
 
-    def announce(self, worker: str, models: Sequence[PublishedModel]) -> None:
-        """A worker's process says, again and again, that it is ready and what it serves."""
-        presence = WorkerPresence(worker, tuple(model.id for model in models))
+    def announce(
+        self, worker: str, models: Sequence[PublishedModel], *, since: datetime | None = None
+    ) -> None:
+        """A worker's process says, again and again, that it is ready, since when, and what it serves."""
+        presence = WorkerPresence(worker, tuple(model.id for model in models), since)
         with self._redis.pipeline(transaction=True) as pipe:
             for model in models:
                 pipe.hset(keys.MODELS, model.id, cast(str, _MODELS.dump_json(model)))

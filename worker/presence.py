@@ -9,6 +9,7 @@ import os
 import platform
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from worker.atlases import AtlasDocuments
 from worker.catalog import HEARTBEAT_S, Catalog, PublishedModel
@@ -41,6 +42,7 @@ class Presence:
         self._name = name
         self._models = models
         self._atlases = atlases
+        self._since = datetime.now(UTC)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._announce, name="presence", daemon=True)
 
@@ -61,7 +63,7 @@ class Presence:
     def _announce(self) -> None:
         while not self._stopped.is_set():
             try:
-                self._catalog.announce(self._name, self._models)
+                self._catalog.announce(self._name, self._models, since=self._since)
                 for atlas in self._atlases:
                     self._catalog.atlases.keep(atlas)
             except UNAVAILABLE as error:

@@ -16,6 +16,7 @@ from redis import Redis
 from worker import jobs, keys
 from worker.ids import made_at_s
 from worker.jobs import Job, JobStatus, QueueName
+from worker.leases import AT
 
 # How many records are read at a time.
 _BATCH = 100
@@ -68,12 +69,18 @@ def running_jobs(redis: Redis) -> tuple[Job, ...]:
     return tuple(job for job in found.values() if job.status is JobStatus.RUNNING)
 
 
-def units_at_work(redis: Redis) -> Mapping[str, int]:
-    """How many parts of a job's work somebody is at, by the job's id."""
-    counts: dict[str, int] = {}
-    for name in cast(list[bytes], redis.hkeys(keys.LEASE_HOLDERS)):
-        job_id, _, unit = name.decode().partition("/")
-        counts[job_id] = counts.get(job_id, 0) + bool(unit)
+def at_work(redis: Redis) -> Mapping[str, str]:
+    """What each process of a worker is at, by the process's name: a job, or `job/unit` of a large one."""
+    held = cast(dict[bytes, bytes], redis.hgetall(keys.LEASE_HOLDERS))
+    return {holder.decode().partition(AT)[2]: name.decode() for name, holder in held.items()}
+
+
+def outcomes(redis: Redis) -> dict[str, dict[str, int]]:
+    """How many jobs have ended how, by kind and status."""
+    counts: dict[str, dict[str, int]] = {}
+    for name, count in sorted(cast(dict[bytes, bytes], redis.hgetall(keys.OUTCOMES)).items()):
+        kind, _, status = name.decode().partition(":")
+        counts.setdefault(kind, {})[status] = int(count)
     return counts
 
 
