@@ -22,6 +22,7 @@ from service.forms import (
     ExplainForm,
     FieldsGivenOnce,
 )
+from service.once import Made
 from service.posting import Asked, Posting
 from service.rates import ONE_JOB
 from service.recordings import Upload
@@ -127,24 +128,38 @@ async def check(
     Every instrument that has a stem is explained, found or not. The `quality` of its map says how much of it
     lies where the stem does, and how that agrees with what the stem does to the decision.
     """
-    submission = CheckSubmission(
-        stems=tuple([Upload(stem.filename, await stem.read()) for stem in form.stem]),
-        instruments=tuple(form.instrument),
-        model_id=form.model,
-        parameters=form.parameters(),
-        webhook=form.webhook,
-    )
-    made = await run_in_threadpool(submit_check, services, posting, submission)
-    size = sum(len(stem.data) for stem in submission.stems)
-    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": size})
+    made = await run_in_threadpool(_submit_check, services, posting, form)
     return await job_answer(services, posting, made)
 
 
 async def _analyse(
     services: Services, posting: Posting, kind: JobKind, form: ClassifyForm | ExplainForm
 ) -> Response:
-    upload = Upload(form.file.filename, await form.file.read())
-    submission = Submission(kind, upload, form.model, form.parameters(), form.webhook)
-    made = await run_in_threadpool(submit, services, posting, submission)
-    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": len(upload.data)})
+    made = await run_in_threadpool(_submit, services, posting, kind, form)
     return await job_answer(services, posting, made)
+
+
+# What was sent is read within the thread that works with it: so no more recordings are in memory than there
+# are threads, and none while a client waits.
+
+
+def _submit(services: Services, posting: Posting, kind: JobKind, form: ClassifyForm | ExplainForm) -> Made:
+    upload = Upload(form.file.filename, form.file.file.read())
+    submission = Submission(kind, upload, form.model, form.parameters(), form.webhook)
+    made = submit(services, posting, submission)
+    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": len(upload.data)})
+    return made
+
+
+def _submit_check(services: Services, posting: Posting, form: CheckForm) -> Made:
+    submission = CheckSubmission(
+        stems=tuple(Upload(stem.filename, stem.file.read()) for stem in form.stem),
+        instruments=tuple(form.instrument),
+        model_id=form.model,
+        parameters=form.parameters(),
+        webhook=form.webhook,
+    )
+    made = submit_check(services, posting, submission)
+    size = sum(len(stem.data) for stem in submission.stems)
+    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind, "size": size})
+    return made
