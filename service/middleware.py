@@ -30,6 +30,11 @@ HEALTH, METRICS = "/health", "/metrics"
 # The client went away before anything was answered; by this number proxies know it too.
 NOT_ANSWERED = 499
 
+# The methods of HTTP (RFC 9110, RFC 5789). A client may send any word as one, as often as it likes: all
+# others are one in logs, figures and traces.
+_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+OTHER_METHOD = "_OTHER"
+
 _HEADER = "X-Request-ID"
 _PLAIN = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _JOB_PATH = re.compile(r"/jobs/([^/]+)")
@@ -60,13 +65,13 @@ class RequestRecorder:
                 await self._record(scope, receive, send)
                 return
             parent = Headers(scope=scope).get("traceparent", "")
-            with tracing.span(scope["method"], "server", parent=parent) as span:
+            with tracing.span(_method_of(scope), "server", parent=parent) as span:
                 status = await self._record(scope, receive, send)
                 route = _route_of(scope)
-                span.rename(f"{scope['method']} {route}")
+                span.rename(f"{_method_of(scope)} {route}")
                 span.tell(
                     {
-                        "http.request.method": scope["method"],
+                        "http.request.method": _method_of(scope),
                         "http.route": route,
                         "http.response.status_code": status,
                         "timbrescope.request.id": name,
@@ -96,13 +101,13 @@ class RequestRecorder:
         finally:
             elapsed_s = time.monotonic() - started
             route = _route_of(scope)
-            self._metrics.request_answered(scope["method"], route, status, elapsed_s)
+            self._metrics.request_answered(_method_of(scope), route, status, elapsed_s)
             with bound(job=job):
                 log.log(
                     logging.DEBUG if route.startswith(HEALTH) else logging.INFO,
                     "answered",
                     extra={
-                        "method": scope["method"],
+                        "method": _method_of(scope),
                         "route": route,
                         "status": status,
                         "elapsed_s": round(elapsed_s, 4),
@@ -113,6 +118,10 @@ class RequestRecorder:
 
 def _name_of(sent: str | None) -> str:
     return sent if sent is not None and _PLAIN.fullmatch(sent) else secrets.token_hex(8)
+
+
+def _method_of(scope: Scope) -> str:
+    return scope["method"] if scope["method"] in _METHODS else OTHER_METHOD
 
 
 def _job_of(path: str) -> str:

@@ -313,3 +313,15 @@ def test_a_form_that_is_not_one_is_no_way_around(closed: httpx.Client) -> None:
     for content_type in ("application/json", "text/plain", ""):
         answer = closed.post("/explain", content=wav(), headers={"Content-Type": content_type})
         assert_problem(answer, 401, "unauthorized")
+
+
+def test_methods_that_there_are_not_are_one(start_api: StartApi, caplog: pytest.LogCaptureFixture) -> None:
+    """A word of the client's choice is in no log, and makes no series of figures."""
+    api = start_api()
+    for word in ("TS_000000000000_SECRET", "FETCH", "GETS"):
+        assert_problem(api.request(word, "/models"), 405, "method-not-allowed")
+    figures = api.get("/metrics").text
+    assert 'timbrescope_http_requests_total{method="_OTHER",route="/models",status="405"} 3.0' in figures
+    for word in ("SECRET", "FETCH", "GETS"):
+        assert word not in figures
+        assert not [record for record in caplog.records if word in str(vars(record).get("method"))]
