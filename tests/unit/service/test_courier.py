@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,7 +20,7 @@ from service.courier import MAX_ATTEMPTS, Courier, Step, next_step
 from service.settings import ServiceSettings
 from service.webhooks.client import Answer
 from tests.unit.service.conftest import StartApi
-from tests.unit.service.requests_made import assert_problem, post
+from tests.unit.service.requests_made import assert_problem, post, wav
 from tests.unit.service.webhooks.receiving import SECRET, Receiver, Reply, receiving
 from tests.unit.worker.jobs_made import new_job
 from worker import keys
@@ -159,6 +160,45 @@ def test_a_webhook_elsewhere_is_refused(
     faults = problem.get("errors") or problem["jobs"][0]["problem"]["errors"]
     assert [fault["field"] for fault in faults] == ["webhook"]
     assert not redis.exists(keys.JOBS)
+
+
+@pytest.mark.parametrize(("call", "told"), [("/explain/check", 1), ("/classify/batch", 2)])
+def test_several_recordings_have_webhooks_too(
+    start_api: StartApi, store: JobStore, receiver: Receiver, call: str, told: int
+) -> None:
+    api = start_api(**settings_for(receiver))
+    is_check = call == "/explain/check"
+    fields: dict[str, Any] = {"webhook": receiver.url}
+    if is_check:
+        fields["instrument"] = ["Violin", "Trumpet"]
+    parts = [("stem" if is_check else "file", (f"{at}.wav", wav())) for at in range(2)]
+    answer = api.post(call, files=parts, data=fields).json()
+    jobs = [answer] if is_check else [entry["job"] for entry in answer["jobs"]]
+    for job in jobs:
+        store.cancel(job["id"])
+    ids = {json.loads(each.body)["data"]["id"] for each in receiver.wait_for(told)}
+    assert ids == {job["id"] for job in jobs}
+
+
+def test_orders_have_webhooks_too(
+    start_api: StartApi, store: JobStore, receiver: Receiver, tmp_path: Path
+) -> None:
+    api = start_api(admin_key="a-key-for-tests", state_dir=tmp_path, **settings_for(receiver))
+    api.headers["Authorization"] = "Bearer a-key-for-tests"
+    recipe = {"name": "winds", "n_clips": 10, "instruments": ["Trumpet"], "instruments_per_clip": [1]}
+
+    def order(**fields: str) -> httpx.Response:
+        return api.post("/datasets", json={"recipe": recipe, **fields})
+
+    elsewhere = "https://example.org/"
+    assert assert_problem(order(webhook=elsewhere), 422, "invalid-request")["errors"][0]["field"] == "webhook"
+    job_id = order(webhook=receiver.url).json()["id"]
+    # The same order again is the same job, unless somebody else is to hear of it.
+    assert order().json()["id"] == order(webhook=receiver.url).json()["id"] == job_id
+    assert_problem(order(webhook=f"{receiver.url}&other=1"), 409, "place-taken")
+    store.cancel(job_id)
+    (told,) = receiver.wait_for(1)
+    assert json.loads(told.body)["data"]["kind"] == "dataset"
 
 
 def test_without_hosts_there_are_none(api: httpx.Client) -> None:
