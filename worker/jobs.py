@@ -101,8 +101,8 @@ class Job:
     `order` for those that make something. `owner` is the id of the API key that asked, empty without one;
     `request_id` and `trace` (a W3C traceparent) name the request that did. `callback` is the URL that wants
     to hear of the end. `fingerprint` is the same for the same question about the same sound; a job that is
-    `cached` was answered with an earlier one's result. `mark` names the client's key (`worker.idempotency`)
-    that it was made under, if any.
+    `cached` was answered with an earlier one's result, which was a copy itself unless the `generation` is 1.
+    `mark` names the client's key (`worker.idempotency`) that it was made under, if any.
     """
 
     id: str
@@ -129,6 +129,7 @@ class Job:
     callback: str | None = None
     fingerprint: str = ""
     cached: bool = False
+    generation: int = 0
     mark: str = ""
     record_version: int = RECORD_VERSION
 
@@ -196,6 +197,7 @@ def repeat(job: Job, earlier: Job, now: datetime) -> Job:
         progress=earlier.progress,
         result=None if earlier.result is None else _relinked(earlier.result, earlier.path, job.path),
         cached=True,
+        generation=earlier.generation + 1,
     )
 
 

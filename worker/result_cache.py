@@ -3,7 +3,9 @@
 Conventions: a question's fingerprint (`service.fingerprints`) is the same for the same sound, parameters,
 model and program. An entry names the latest job that has answered it, one for each API key, so that nobody
 learns what others asked; it expires with its job and goes with it. What is found is a job and not a result:
-the new job gets copies of its own (`worker.store.JobStore.repeat`), so that each can be deleted by itself.
+the new job gets copies of its own (`worker.store.JobStore.repeat`), so that each can be deleted by itself. A
+result is copied `MOST_COPIES` times in a row and then computed anew: who asks the same again and again cannot
+fill the store any faster than the workers work.
 """
 
 from typing import cast
@@ -13,6 +15,8 @@ from redis.client import Pipeline
 
 from worker import jobs, keys
 from worker.jobs import Job, JobStatus
+
+MOST_COPIES = 20
 
 _LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 
@@ -24,12 +28,13 @@ class ResultCache:
         self._redis = redis
 
     def find(self, owner: str, fingerprint: str) -> Job | None:
-        """The job that has answered this question of the caller's, if it is still there."""
+        """The job that has answered this question of the caller's, if it is still there and may be copied."""
         job_id = cast(bytes | None, self._redis.get(keys.cached(owner, fingerprint)))
         if job_id is None:
             return None
         record = cast(bytes | None, self._redis.get(keys.record(job_id.decode())))
-        return None if record is None else jobs.from_record(record)
+        job = None if record is None else jobs.from_record(record)
+        return job if job is not None and job.generation < MOST_COPIES else None
 
 
 def enter(pipe: Pipeline, job: Job, expires_ms: int) -> None:

@@ -11,12 +11,13 @@ from tests.unit.worker.jobs_made import LIFETIMES, new_job
 from worker import keys
 from worker.artifacts import ArtifactStore
 from worker.connection import UNAVAILABLE
-from worker.errors import UnknownJobError
+from worker.errors import StoreUnavailableError, UnknownJobError
 from worker.feed import Feed
 from worker.jobs import ANYONE, Job, JobStatus, artifact_path
 from worker.questions import ModelRef
-from worker.result_cache import ResultCache
+from worker.result_cache import MOST_COPIES, ResultCache
 from worker.store import JobStore
+from worker.webhooks import Webhooks
 
 SOUND = bytes(range(256)) * 400
 
@@ -142,11 +143,37 @@ def test_what_has_gone_cannot_be_repeated(store: JobStore, redis: Redis) -> None
         store.get(job.id)
 
 
-def test_a_full_redis_leaves_nothing_behind(store: JobStore, redis: Redis) -> None:
+def test_an_answer_is_copied_so_often_only(store: JobStore, redis: Redis, cache: ResultCache) -> None:
+    answered(store, redis, asking())
+    n_copies = 0
+    while (earlier := cache.find("", "why")) is not None:
+        store.repeat(asking(), earlier)
+        n_copies += 1
+    assert n_copies == MOST_COPIES
+    assert cache.find("", "why") is None
+    answered(store, redis, asking())
+    assert cache.find("", "why") is not None
+
+
+def test_its_webhook_waits_to_be_told(store: JobStore, redis: Redis) -> None:
+    earlier = answered(store, redis, asking())
+    job = replace(asking(), callback="https://hooks.example.org/")
+    store.repeat(job, earlier)
+    due = Webhooks(redis).take()
+    assert due is not None
+    assert due.job_id == job.id
+
+
+def test_a_full_redis_leaves_nothing_behind(
+    store: JobStore, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
     earlier = answered(store, redis, asking())
     before = sorted(redis.keys("*"))
     redis.config_set("maxmemory", 1)
     job = asking()
+    with pytest.raises(StoreUnavailableError):
+        store.repeat(job, earlier)
+    monkeypatch.setattr("worker.store.require_room", lambda *_: None)  # as if it had just become full
     with pytest.raises(UNAVAILABLE):
         store.repeat(job, earlier)
     redis.config_set("maxmemory", 0)
