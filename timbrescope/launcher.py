@@ -61,6 +61,8 @@ class Plan:
     """A Redis that is there already; None starts a private one."""
     admin_key: str | None
     """None uses the one in the state folder, which is made on the first start."""
+    keys_are_required: bool = False
+    """Whether the API asks for a key with every call."""
     redis_fsync: str = "always"
     """When a private Redis makes sure that what it was told is on the disk."""
 
@@ -121,6 +123,8 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
             supervisor.start(Program("API", (*own, "api"), {**environment, **settings}, API_STOP))
             if is_new:
                 say(f"Admin key, shown this once and kept in {plan.state_dir / 'admin-key'}: {key}")
+            if plan.keys_are_required:
+                say("Every call needs an API key: the admin key, or one of `timbrescope keys create`.")
             _run(plan, supervisor, stopping, say)
             say("Stopping ...")
     say("Stopped.")

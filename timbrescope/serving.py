@@ -51,6 +51,7 @@ def up(host: Host = None, port: Port = None) -> None:
         state_dir=settings.state_dir.absolute(),
         redis_url=settings.redis_url if "redis_url" in settings.model_fields_set else None,
         admin_key=settings.admin_key.get_secret_value() if settings.admin_key else None,
+        keys_are_required=settings.keys_are_required,
         redis_fsync=settings.redis_fsync,
     )
     launcher.up(plan, os.environ, lambda line: print(line, flush=True))

@@ -195,6 +195,24 @@ def test_a_killed_launcher_leaves_nothing_and_can_start_again(start: Callable[..
     assert again.left() == {}
 
 
+def test_where_others_reach_it_every_call_needs_a_key(start: Callable[..., Service], tmp_path: Path) -> None:
+    service = start(TIMBRESCOPE_HOST="0.0.0.0")
+    service.wait_until_ready()
+    assert service.said().count("Every call needs an API key: ") == 1
+    command = [sys.executable, "-m", "timbrescope", "keys", "create", "--name", "lab"]
+    made = subprocess.run(
+        command, env=service.environment, capture_output=True, text=True, timeout=60, check=True
+    ).stdout.strip()
+    admin = (service.state_dir / "admin-key").read_text().strip()
+    for key, jobs, orders in ((None, 401, 401), (f"{made}x", 401, 401), (made, 200, 403), (admin, 200, 422)):
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        with httpx.Client(base_url=f"http://127.0.0.1:{service.port}", headers=headers) as client:
+            assert client.get("/jobs").status_code == jobs
+            assert client.post("/datasets", json={}).status_code == orders
+    assert made not in service.said()
+    assert service.end(signal.SIGINT) == 0
+
+
 def test_a_redis_that_is_there_is_used(start: Callable[..., Service], redis_url: str) -> None:
     service = start(TIMBRESCOPE_REDIS_URL=redis_url, TIMBRESCOPE_ADMIN_KEY="a key from outside")
     service.wait_until_ready()
