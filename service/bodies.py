@@ -75,6 +75,8 @@ def _json(text: str) -> Any:
         raise InvalidRequestError(
             f"The body is not JSON: {error.msg} at line {error.lineno}, column {error.colno}."
         ) from error
+    except ValueError as error:
+        raise InvalidRequestError("The body has a number of more digits than can be read.") from error
     except RecursionError as error:
         raise InvalidRequestError("The body is nested too deeply.") from error
 
