@@ -24,9 +24,9 @@ from ml.media.stream import AudioStream
 PAGE_HEADER_BYTES = 27
 LAST_PAGE_FLAG = 0x04
 NO_GRANULE = -1
-# Ten minutes of one 2.5 ms Opus packet per page are 240,000 pages; the bound keeps empty pages from costing
-# seconds.
-MAX_PAGES = 250_000
+# Ten minutes of pages of 20 ms, as live streams have them, are 30,000; the bound keeps tiny pages from
+# costing seconds.
+MAX_PAGES = 100_000
 VORBIS_MAGIC, OPUS_MAGIC = b"\x01vorbis", b"OpusHead"
 VORBIS_HEADER_BYTES, OPUS_HEADER_BYTES = 30, 19
 OPUS_RATE_HZ, OPUS_RATE_OFFSET = 48_000, 12
