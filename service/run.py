@@ -4,6 +4,8 @@ Conventions: once told to stop, those who wait for a job are answered with what 
 (and browsers come back), and every other open request is given `shutdown_grace_s`.
 """
 
+import logging
+import resource
 import signal
 import sys
 from types import FrameType
@@ -16,10 +18,16 @@ from service.settings import ServiceSettings
 from worker import tracing
 from worker.logs import configure_logging
 
+log = logging.getLogger(__name__)
+
+# Besides connections: to Redis, of uploads, to the processes that look at them.
+OTHER_FILES = 512
+
 
 def main(settings: ServiceSettings) -> None:
     """Answers requests until told to stop."""
     configure_logging(settings.log_level, settings.log_format)
+    make_room_for(settings.max_connections)
     # uvicorn raises the signal that stopped it once more when it has; being told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -28,6 +36,21 @@ def main(settings: ServiceSettings) -> None:
         Server(settings).run()
     finally:
         tracing.stop()
+
+
+def make_room_for(n_connections: int) -> None:
+    """Lets this process have as many files open as it needs, as far as it is allowed to."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n_connections + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        log.warning(
+            "fewer connections than TIMBRESCOPE_MAX_CONNECTIONS can be open: too few open files are allowed",
+            extra={"allowed_files": allowed, "max_connections": n_connections},
+        )
 
 
 class Server(uvicorn.Server):
