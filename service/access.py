@@ -8,10 +8,11 @@ as if it were not there. A request's caller is found once, and kept in its state
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
 
 from service.services import Provided, Services
 from worker.api_keys import ApiKey, Scope
@@ -42,10 +43,10 @@ class Caller:
         if job.audience not in self.audiences:
             raise UnknownJobError(f"There is no job {job.id!r}.")
 
-    def require(self, scope: Scope) -> None:
+    def require(self, scope: Scope) -> Self:
         """Raises `ForbiddenError`, or `UnauthorizedError` without any key, when this may not be done."""
         if scope in self.scopes:
-            return
+            return self
         if not self.owner:
             raise UnauthorizedError(f"This call needs an API key of scope {scope}, as {_AS_HEADER}.")
         raise ForbiddenError(
@@ -72,11 +73,11 @@ def caller_of(request: Request, services: Services) -> Caller:
     return known
 
 
-def inferring_caller(request: Request, services: Services) -> Caller:
-    """Who sends this request, which asks for inference; raises like `caller_of` and `Caller.require`."""
-    caller = caller_of(request, services)
-    caller.require(Scope.INFER)
-    return caller
+async def found_caller(request: Request, services: Services) -> Caller:
+    """The same for asyncio: a thread is taken only where Redis has to be asked."""
+    if hasattr(request.state, "caller") or _key_text(request) is None:
+        return caller_of(request, services)
+    return await run_in_threadpool(caller_of, request, services)
 
 
 def _identify(request: Request, services: Services) -> Caller:
@@ -108,18 +109,16 @@ def _key_text(request: Request) -> str | None:
     return (found[0].group(1) or "").strip() if found else None
 
 
-def _seeing(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> Caller:
-    return caller_of(request, services)
+async def _seeing(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> Caller:
+    return await found_caller(request, services)
 
 
-def _asking(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> Caller:
-    return inferring_caller(request, services)
+async def _asking(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> Caller:
+    return (await found_caller(request, services)).require(Scope.INFER)
 
 
-def _operating(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> Caller:
-    caller = caller_of(request, services)
-    caller.require(Scope.ADMIN)
-    return caller
+async def _operating(request: Request, services: Provided, _: Annotated[object, Security(SCHEME)]) -> Caller:
+    return (await found_caller(request, services)).require(Scope.ADMIN)
 
 
 # A caller of any scope, for what shows no more than the caller's own; of scope infer; of scope admin.

@@ -6,11 +6,14 @@ and `RateLimit` (draft-ietf-httpapi-ratelimit-headers); `Retry-After` of a refus
 """
 
 from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Send
+from starlette.types import Scope as AsgiScope
 
-from service.access import caller_of, inferring_caller
+from service.access import caller_of, found_caller
 from service.services import Provided, Services
+from worker.api_keys import Scope
 from worker.errors import RateLimitedError
 from worker.figures import Figures
 from worker.rates import MINUTE_US, Allowance
@@ -19,8 +22,10 @@ _POLICY = "jobs"
 _WINDOW_S = MINUTE_US // 1_000_000
 
 
-def charge(request: Request, services: Services, n_jobs: int = 1) -> None:
+def charge(request: Request, services: Services, n_jobs: int) -> None:
     """Counts jobs that a request asks for; with 0 only looks whether one could be asked for.
+
+    Blocking, for the thread pool.
 
     Raises
     ------
@@ -28,7 +33,7 @@ def charge(request: Request, services: Services, n_jobs: int = 1) -> None:
         When the caller has asked for too many already; nothing is counted then.
     """
     caller = caller_of(request, services)
-    if caller.per_minute is None or not caller.owner:
+    if caller.per_minute is None:
         return
     allowance = services.rates.take(caller.owner, caller.per_minute, n_jobs)
     request.state.allowance = allowance
@@ -41,19 +46,21 @@ def charge(request: Request, services: Services, n_jobs: int = 1) -> None:
         )
 
 
-def require_leave_to_send(request: Request, services: Services) -> None:
+async def require_leave_to_send(request: Request, services: Services) -> None:
     """Refuses, before its body is read, a request for inference that would be refused for who sends it.
 
     Raises
     ------
     UnauthorizedError, ForbiddenError, RateLimitedError
     """
-    inferring_caller(request, services)
-    charge(request, services, 0)
+    caller = (await found_caller(request, services)).require(Scope.INFER)
+    if caller.per_minute is not None:
+        await run_in_threadpool(charge, request, services, 0)
 
 
-def _charge_one(request: Request, services: Provided) -> None:
-    charge(request, services)
+async def _charge_one(request: Request, services: Provided) -> None:
+    if (await found_caller(request, services)).per_minute is not None:
+        await run_in_threadpool(charge, request, services, 1)
 
 
 ONE_JOB = Depends(_charge_one)
@@ -65,7 +72,7 @@ class RateHeaders:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: AsgiScope, receive: Receive, send: Send) -> None:
         """Passes the request on and adds to its answer what was found out on the way."""
 
         async def send_with_rate(message: Message) -> None:

@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.routing import APIRoute
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.responses import Response
@@ -43,7 +42,7 @@ class UploadRoute(APIRoute):
         async def handle_bounded(request: Request) -> Response:
             services = request.app.state.services
             try:
-                await run_in_threadpool(require_leave_to_send, request, services)
+                await require_leave_to_send(request, services)
                 _require_form(request)
             except TimbrescopeError:
                 await _drain(request)

@@ -195,7 +195,7 @@ def test_a_killed_launcher_leaves_nothing_and_can_start_again(start: Callable[..
     assert again.left() == {}
 
 
-def test_where_others_reach_it_every_call_needs_a_key(start: Callable[..., Service], tmp_path: Path) -> None:
+def test_where_others_reach_it_every_call_needs_a_key(start: Callable[..., Service]) -> None:
     service = start(TIMBRESCOPE_HOST="0.0.0.0")
     service.wait_until_ready()
     assert service.said().count("Every call needs an API key: ") == 1
