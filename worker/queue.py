@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from kombu.utils.scheduling import priority_cycle
 from redis import Redis
 
-from worker import keys, tracing
+from worker import broker, keys, tracing
 from worker.connection import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, UNAVAILABLE, broker_url, unavailable
 from worker.jobs import Job, JobKind, QueueName
 from worker.references import Reference, to_message
@@ -52,6 +52,7 @@ class InteractiveFirst(priority_cycle):  # type: ignore[type-arg]  # generic in 
 
 def celery_app(settings: SharedSettings) -> Celery:
     """A Celery application for these settings."""
+    broker.teach()
     app = Celery("timbrescope", broker=broker_url(settings.redis_url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],

@@ -25,8 +25,10 @@ from redis.exceptions import RedisError
 
 from tests.integration.processes import ANEW, START_S, Process, start, start_api, start_worker, wait_until
 from tests.reliability.orders import Order
+from tests.reliability.proxy import Proxy
 from timbrescope.launcher import redis_program
 from worker import keys
+from worker.jobs import Job
 from worker.store import JobStore, Lifetimes
 
 SUBMIT_S = 180.0
@@ -42,6 +44,7 @@ class Service:
     settings: dict[str, str]
     redis_url: str
     redis: Process
+    proxy: Proxy
     url: str = ""
     api: Process = field(init=False)
     workers: list[Process] = field(default_factory=list)
@@ -55,10 +58,10 @@ class Service:
         """A client of the Redis behind."""
         return Redis.from_url(self.redis_url)
 
-    @property
-    def store(self) -> JobStore:
-        """The records of the jobs."""
-        return JobStore(self.connect(), LIFETIMES)
+    def job(self, job_id: str) -> Job:
+        """The record of a job."""
+        with self.connect() as redis:
+            return JobStore(redis, LIFETIMES).get(job_id)
 
     def start_worker(self) -> Process:
         """One more worker; it may still be loading its model."""
@@ -84,6 +87,10 @@ class Service:
     def kill_redis(self) -> None:
         """Kills Redis and starts it again on what it has written."""
         self.redis.kill()
+        self.start_redis()
+
+    def start_redis(self) -> None:
+        """Starts Redis on what it has written."""
         self.redis = start_private_redis(self.folder)
 
     def n_ready(self) -> int:
@@ -128,23 +135,26 @@ def start_private_redis(folder: Path) -> Process:
 
 
 @contextmanager
-def running_service(*, n_workers: int = 1, behind: str | None = None, **settings: str) -> Iterator[Service]:
+def running_service(*, n_workers: int = 1, is_proxied: bool = False, **settings: str) -> Iterator[Service]:
     """Starts a service, and stops it in the opposite order; nothing of it may be left running.
 
-    API and workers find Redis at `behind`, for example a proxy's URL, if that is given.
+    When it `is_proxied`, API and workers reach Redis through a proxy that can be cut.
     """
     folder = Path(tempfile.mkdtemp(prefix="ts-chaos-"))  # short: a socket's path has at most 107 bytes
     with ExitStack() as cleanup:
         cleanup.callback(shutil.rmtree, folder, ignore_errors=True)
         redis = start_private_redis(folder)
         redis_url = f"unix://{folder / 'redis.sock'}"
+        proxy = Proxy(folder / "proxy.sock", redis_url)
+        if is_proxied:
+            cleanup.enter_context(proxy)
         chosen = {
-            "TIMBRESCOPE_REDIS_URL": behind or redis_url,
+            "TIMBRESCOPE_REDIS_URL": proxy.url if is_proxied else redis_url,
             "TIMBRESCOPE_STATE_DIR": str(folder / "state"),
             "TIMBRESCOPE_CONCURRENCY": "1",
             **settings,
         }
-        service = Service(folder, chosen, redis_url, redis)
+        service = Service(folder, chosen, redis_url, redis, proxy)
         cleanup.callback(service.kill_all)
         for _ in range(n_workers):
             service.start_worker()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.processes import Stack
+from tests.reliability.chaos import Service
 from tests.reliability.report import Report
 
 FULL_TIMEOUT_S = 3_600.0
@@ -64,7 +65,10 @@ def pytest_runtest_makereport(
     report = yield
     used = getattr(item, "funcargs", {}).values()
     if report.failed:
-        for stack in (value for value in used if isinstance(value, Stack)):
-            for process in (stack.worker, stack.api):
-                report.sections.append((f"{process.name} log", process.text()[-_LOG_TAIL:]))
+        shared = [
+            process for value in used if isinstance(value, Stack) for process in (value.worker, value.api)
+        ]
+        own = [process for value in used if isinstance(value, Service) for process in value.all_processes()]
+        for process in (*shared, *own):
+            report.sections.append((f"{process.name} log", process.text()[-_LOG_TAIL:]))
     return report

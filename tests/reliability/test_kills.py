@@ -70,7 +70,7 @@ def test_every_job_ends_once_and_as_in_a_calm_run(
         if outcome != calm[each.order]
     ]
     assert different == []
-    attempts = [service.store.get(each.job_id).attempts for each in submitted]
+    attempts = [service.job(each.job_id).attempts for each in submitted]
     assert max(attempts) <= 3
     killed = {name: victims.count(name) for name in ("process", "worker", "redis")}
     report.keep(

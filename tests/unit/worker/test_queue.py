@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from tests.reliability.proxy import Proxy
 from tests.unit.worker.jobs_made import new_job
 from worker import tasks
 from worker.connection import broker_url
@@ -99,3 +100,25 @@ def test_messages_are_built_to_survive() -> None:
     assert conf.task_time_limit == 100
     assert conf.task_soft_time_limit is None
     assert conf.broker_transport_options["visibility_timeout"] == 200
+
+
+def test_a_message_whose_acknowledgement_is_lost_is_no_longer_in_hand(
+    redis_url: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Else a worker would take one message less from then on, for ever."""
+    with Proxy(tmp_path_factory.mktemp("p") / "p.sock", redis_url) as proxy:
+        app = celery_app(SharedSettings(redis_url=proxy.url))
+        with app.connection() as connection, connection.channel() as opened:
+            channel: Any = opened
+            channel.basic_qos(0, 1, False)
+            app.conf.task_queues[0](channel).declare()
+            for _ in range(2):
+                app.send_task("x", queue="interactive", connection=connection)
+                message = channel.basic_get("interactive")
+                assert not channel.qos.can_consume()
+                proxy.swallow_answer_to(b"ZREM")
+                channel.basic_ack(message.delivery_tag)
+                assert proxy.has_swallowed
+                assert channel.qos.can_consume()
+        with Redis.from_url(redis_url) as redis:
+            assert redis.hlen("ts:celery:unacked") == 0  # said again over a new connection
