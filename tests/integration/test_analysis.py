@@ -1,5 +1,6 @@
 """The main job over HTTP: recordings in, labels and relevance maps out, and what is said of them is true."""
 
+import csv
 import hashlib
 import io
 import json
@@ -63,6 +64,18 @@ def test_classify(client: httpx.Client) -> None:
         assert score["probability"] == highest
     windows = [(window["start_s"], window["end_s"]) for window in result["timeline"]]
     assert windows == [(0.0, 5.0), (2.5, 7.5), (5.0, 10.0), (7.5, 12.0)]
+    exports = {name: client.get(path) for name, path in result["exports"].items()}
+    kinds = {name: answer.headers["content-type"] for name, answer in exports.items()}
+    table = "text/csv; charset=utf-8"
+    assert kinds == {"jams": "application/json", "csv": table, "timeline_csv": table}
+    rows = list(csv.DictReader(io.StringIO(exports["csv"].text, newline="")))
+    assert [(row["instrument"], float(row["probability"])) for row in rows] == [
+        (score["instrument"], score["probability"]) for score in result["instruments"]
+    ]
+    tags = exports["jams"].json()["annotations"][1]["data"]
+    assert len(tags) == len(exports["timeline_csv"].text.splitlines()) - 1 == 4 * len(rows)
+    sounded = hashlib.sha256(artifact(client, job, "audio.wav").content).hexdigest()
+    assert exports["jams"].json()["file_metadata"]["identifiers"] == {"audio_wav_sha256": sounded}
 
 
 def test_a_threshold_decides_what_is_present(client: httpx.Client) -> None:
