@@ -26,6 +26,9 @@ Send a recording to `POST /classify` or `POST /explain`, or the stems of a mix t
 answer is a job; `Prefer: wait=30` waits for it, and otherwise `GET /jobs/{id}` or its events tell how it
 fares. Its result links to the files that it made.
 
+A service that others than its own machine reach needs an API key with every call, as `Authorization: Bearer
+KEY`; elsewhere one may be sent. What was asked for with a key is there for that key only.
+
 Every error is an RFC 9457 problem document (`application/problem+json`) whose `type` is stable.
 """
 _ALWAYS_WITH_KEY = "making"
