@@ -48,9 +48,8 @@ class _AskedModel(BaseModel):
     model: Annotated[str | None, Field(max_length=200)] = Field(
         None, description="A model of `GET /models`; by default the default model.", examples=["default"]
     )
-    webhook: Annotated[str | None, Field(max_length=LONGEST_URL)] = Field(
-        None, description=WEBHOOK_FIELD, examples=["https://hooks.example.org/timbrescope"]
-    )
+    # Without an example: Swagger UI would send it along, and a service without webhooks refuses it.
+    webhook: Annotated[str | None, Field(max_length=LONGEST_URL)] = Field(None, description=WEBHOOK_FIELD)
 
 
 class _AskedWay(_AskedModel):
@@ -62,6 +61,7 @@ class _AskedWay(_AskedModel):
         description=f"By which rules relevance is computed: {', '.join(METHODS)}. By default "
         f"{DEFAULT_METHOD}.",
         examples=[DEFAULT_METHOD],
+        json_schema_extra={"enum": list(METHODS)},
     )
     layer: Name | None = Field(
         None,
