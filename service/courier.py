@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from dataclasses import dataclass
+from functools import cached_property
 
 from redis import Redis
 
@@ -64,24 +65,21 @@ def next_step(answer: Answer | None, attempt: int, rng: random.Random) -> Step:
 class Courier:
     """Makes the deliveries of this process's share, where the settings allow any receiver."""
 
-    def __init__(
-        self,
-        settings: ServiceSettings,
-        redis: Redis,
-        store: JobStore,
-        *,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
+    def __init__(self, settings: ServiceSettings, redis: Redis, store: JobStore) -> None:
         self._hosts = frozenset(settings.webhook_hosts)
         self._secrets = settings.webhook_secrets
         self._store = store
         self._webhooks = Webhooks(redis)
         self._figures = Figures(redis)
-        self._context = context or ssl.create_default_context()
         self._rng = random.Random()
         self._turn = threading.Lock()
         self._stopped = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    @cached_property
+    def _context(self) -> ssl.SSLContext:
+        """Whom TLS trusts: the system's authorities."""
+        return ssl.create_default_context()
 
     def start(self) -> None:
         """Begins, if there is anybody to tell."""
@@ -128,6 +126,10 @@ class Courier:
 
     def _make(self, due: DueDelivery) -> None:
         """One attempt at a delivery, and what follows from it."""
+        if due.attempt > MAX_ATTEMPTS:
+            log.warning("a webhook's last attempt ended with its process", extra={"job": due.job_id})
+            self._settle(due, None, Step(DeliveryStatus.GIVEN_UP))
+            return
         try:
             job = self._store.get(due.job_id)
         except ABSENT:
@@ -137,10 +139,6 @@ class Courier:
                 receiver = receiver_of(job.callback or "", self._hosts)
             except ForbiddenReceiverError as reason:
                 log.warning("a webhook is no longer allowed", extra={"reason": str(reason)})
-                self._settle(due, None, Step(DeliveryStatus.GIVEN_UP))
-                return
-            if due.attempt > MAX_ATTEMPTS:
-                log.warning("a webhook's last attempt ended with its process")
                 self._settle(due, None, Step(DeliveryStatus.GIVEN_UP))
                 return
             answer = self._tell(receiver, job)

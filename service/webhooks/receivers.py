@@ -17,6 +17,7 @@ WEBHOOK_FIELD = (
     "A URL that is told when the job has ended, with a signed `POST`; its host has to be one of those that "
     "the service allows."
 )
+_LONGEST_NAME, _LONGEST_LABEL = 253, 63  # of the domain name system
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _FIT = re.compile(r"[!-~]+")  # no spaces, no controls, nothing that is not ASCII
 _HOST = re.compile(r"(?P<name>[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[0-9]{1,5}))?")
@@ -122,4 +123,6 @@ def normal_host(entry: str) -> str:
     name = found["name"]
     if name.startswith("["):
         name = f"[{ipaddress.IPv6Address(name[1:-1])}]"
+    elif len(name) > _LONGEST_NAME or not all(0 < len(label) <= _LONGEST_LABEL for label in name.split(".")):
+        raise ValueError(f"{entry!r} cannot be the name of a host")
     return name if found["port"] is None else f"{name}:{int(found['port'])}"

@@ -23,7 +23,7 @@ from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post, wav
 from tests.unit.service.webhooks.receiving import SECRET, Receiver, Reply, receiving
 from tests.unit.worker.jobs_made import new_job
-from worker import keys
+from worker import keys, webhooks
 from worker.errors import InternalError
 from worker.figures import Figures
 from worker.jobs import Job
@@ -265,6 +265,31 @@ def test_a_receiver_that_is_gone_is_not_asked_again(
         state = Webhooks(redis).state
         until(lambda: state(job).status is DeliveryStatus.GIVEN_UP)  # type: ignore[union-attr]
         assert len(receiver.told) == 1
+
+
+def test_an_attempt_that_ended_with_its_process_counts(
+    start_courier: StartCourier, store: JobStore, redis: Redis, receiver: Receiver
+) -> None:
+    job = ended(store, receiver.url)
+    redis.hset(keys.webhook(job.id), "attempts", MAX_ATTEMPTS)
+    start_courier(receiver)
+    state = Webhooks(redis).state
+    until(lambda: state(job).status is DeliveryStatus.GIVEN_UP)  # type: ignore[union-attr]
+    assert receiver.told == []
+
+
+def test_what_cannot_be_read_is_left_in_the_end(
+    start_courier: StartCourier, store: JobStore, redis: Redis, receiver: Receiver, monkeypatch: Any
+) -> None:
+    """A record of a later version of the program, say; the courier goes on with the others meanwhile."""
+    monkeypatch.setattr(webhooks, "LEASE_S", 0.05)
+    monkeypatch.setattr(courier, "STORE_AWAY_S", 0.01)
+    job, other = (ended(store, receiver.url) for _ in range(2))
+    redis.set(keys.record(job.id), b"not a record", keepttl=True)
+    start_courier(receiver)
+    state = Webhooks(redis).state
+    until(lambda: state(job).status is DeliveryStatus.GIVEN_UP)  # type: ignore[union-attr]
+    assert {json.loads(each.body)["data"]["id"] for each in receiver.told} == {other.id}
 
 
 def test_two_couriers_tell_each_end_once(

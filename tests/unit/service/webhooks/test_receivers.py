@@ -94,7 +94,11 @@ def test_hosts_are_normal(hosts: list[str], normal: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["https://a", "a/b", "a:", "a:0", "a:70000", "*", "*.example.org", "", "-a", "a b", "[x]", "[::1"]
+    "host",
+    [
+        *("https://a", "a/b", "a:", "a:0", "a:70000", "*", "*.example.org", "", "-a", "a b", "[x]", "[::1"),
+        *("a..b", "a" * 64, ".".join(["a" * 60] * 5), "user@a", "a.", "ä"),
+    ],
 )
 def test_other_hosts_are_refused(host: str) -> None:
     with pytest.raises(ValidationError):
