@@ -10,7 +10,7 @@ from service.result_examples import JOB_ID
 from service.schemas import LinksDocument, ProblemDocument
 from worker.jobs import Job, JobKind, JobStatus
 
-_EXAMPLE: JsonDict = {
+EXAMPLE: JsonDict = {
     "type": "job.succeeded",
     "timestamp": "2026-03-01T12:00:04.500000Z",
     "data": {
@@ -44,7 +44,7 @@ class EndedJobDocument(BaseModel):
 class WebhookMessage(BaseModel):
     """The body of a webhook."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [EXAMPLE]})
 
     type: str = Field(description="job.succeeded, job.failed or job.cancelled.")
     timestamp: datetime = Field(description="When the job ended.")

@@ -23,6 +23,7 @@ from service import (
 )
 from service.openapi import document_text, main
 from service.orders import DatasetRequest, TrainingRequest
+from service.webhooks import message
 from worker.problems import MEDIA_TYPE
 
 COMMITTED = Path(__file__).resolve().parents[3] / "openapi" / "openapi.json"
@@ -194,8 +195,23 @@ def test_examples_of_orders_are_taken() -> None:
         (concept_schemas.AtlasDocument, concept_examples.ATLAS),
         (concept_schemas.ConceptDocument, concept_examples.CONCEPT),
         (schemas.InstrumentList, examples.INSTRUMENT_LIST),
+        (message.WebhookMessage, message.EXAMPLE),
     ],
 )
 def test_examples_are_true_to_the_schemas(schema: type[Any], example: dict[str, Any]) -> None:
     shown = schema.model_validate(example).model_dump(mode="json", by_alias=True)
     assert shown == example
+
+
+def test_webhooks_are_described() -> None:
+    told = DOCUMENT["webhooks"]["job-ended"]["post"]
+    assert told["requestBody"]["content"]["application/json"]["schema"] == {
+        "$ref": "#/components/schemas/WebhookMessage"
+    }
+    assert {parameter["name"] for parameter in told["parameters"]} == {
+        "webhook-id",
+        "webhook-timestamp",
+        "webhook-signature",
+    }
+    assert set(told["responses"]) == {"204"}
+    assert told["operationId"] not in {operation["operationId"] for operation in OPERATIONS.values()}
