@@ -24,7 +24,11 @@ instrument over the mel-spectrogram, made with Concept Relevance Propagation.
 
 Send a recording to `POST /classify` or `POST /explain`, or the stems of a mix to `POST /explain/check`. The
 answer is a job; `Prefer: wait=30` waits for it, and otherwise `GET /jobs/{id}` or its events tell how it
-fares. Its result links to the files that it made.
+fares. Its result links to the files that it made. Several recordings at once go to `POST /classify/batch` or
+`POST /explain/batch`, and have a job each.
+
+A request with an `Idempotency-Key` can be sent again without making a second job. A question that was
+answered before is answered at once with the same result, unless `Cache-Control: no-cache` asks otherwise.
 
 A service that others than its own machine reach needs an API key with every call, as `Authorization: Bearer
 KEY`; elsewhere one may be sent. What was asked for with a key is there for that key only.

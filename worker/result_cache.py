@@ -16,7 +16,7 @@ from redis.client import Pipeline
 from worker import jobs, keys
 from worker.jobs import Job, JobStatus
 
-MOST_COPIES = 20
+MOST_COPIES = 10
 
 _LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end"
 

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from ml.media import NonFiniteSamplesError
 from service.once import mark_name
 from service.recordings import Upload
 from service.submission import Submission
@@ -15,6 +16,7 @@ from worker import keys
 from worker.catalog import Catalog
 from worker.idempotency import Mark, Marks
 from worker.jobs import JobKind
+from worker.problems import problem_of
 from worker.questions import PLAIN
 from worker.store import JobStore
 
@@ -132,6 +134,16 @@ def test_an_ended_job_is_the_answer(api: httpx.Client, store: JobStore) -> None:
     again = post(api, "/classify", headers=KEY)
     assert (again.status_code, again.headers[REPLAYED]) == (200, "true")
     assert again.json() == api.get(job["links"]["self"]).json()
+
+
+def test_a_failed_job_is_the_answer_too(api: httpx.Client, store: JobStore) -> None:
+    job = post(api, "/classify", headers=KEY).json()
+    store.begin(job["id"], "mine", max_attempts=3)
+    store.fail(job["id"], "mine", problem_of(NonFiniteSamplesError("Sample 3 is NaN.")))
+    again = post(api, "/classify", headers=KEY)
+    assert_problem(again, 422, "non-finite-samples")
+    assert (again.headers["location"], again.headers[REPLAYED]) == (job["links"]["self"], "true")
+    assert jobs_of(api) == 1
 
 
 def test_a_deleted_job_frees_its_key(api: httpx.Client) -> None:
