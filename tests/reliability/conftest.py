@@ -29,6 +29,11 @@ class Size:
         """A number for this size."""
         return full if self.is_full else short
 
+    def require_full(self) -> None:
+        """Skips the rest of a test that the short form does without."""
+        if not self.is_full:
+            pytest.skip("part of the full form only")
+
 
 @pytest.fixture(scope="session")
 def size(pytestconfig: pytest.Config) -> Size:
