@@ -26,8 +26,9 @@ WEEK_S = 7 * DAY_S
 VISIBILITY_SLACK_S = 60
 
 LEAST_DECODER_BYTES = 1_000_000_000
-# How many others may want the processor that a recording is being read on.
-DECODER_RIVALS = 3
+# How many may want the processor that a recording is being read on. Its time is over before the attempt's.
+DECODER_RIVALS = 10
+DECODER_SHARE_OF_ATTEMPT = 0.8
 
 
 def default_state_dir() -> Path:
@@ -107,7 +108,8 @@ class SharedSettings(BaseSettings):
     def decoder_limits(self) -> SandboxLimits:
         """The bounds of a process that reads one recording; on the clock it may take some rivalry longer."""
         memory_bytes = self.decoder_memory_bytes or max(LEAST_DECODER_BYTES, memory_needed(self.media_limits))
-        wall_s = min(DECODER_RIVALS * self.decoder_time_s, self.task_time_limit_s)
+        most_s = DECODER_SHARE_OF_ATTEMPT * self.task_time_limit_s
+        wall_s = min(DECODER_RIVALS * self.decoder_time_s, most_s)
         return SandboxLimits(memory_bytes, self.decoder_time_s, wall_s)
 
     @property
