@@ -97,8 +97,12 @@ def configure_logging(level: str | int, log_format: LogFormat = "text") -> None:
         "disable_existing_loggers": False,
         "formatters": {"chosen": {"()": _FORMATTERS[log_format]}},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen"}},
-        # What these say of each task at INFO, `worker.attempt` says of each job.
-        "loggers": {name: {"level": "WARNING"} for name in _CHATTY},
+        "loggers": {
+            # What these say of each task at INFO, `worker.attempt` says of each job.
+            **{name: {"level": "WARNING"} for name in _CHATTY},
+            # Of the pool; it passes nothing on, and would write lines of its own kind.
+            "multiprocessing": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
+        },
         "root": {"level": level, "handlers": ["stderr"]},
     }
     logging.config.dictConfig(configuration)

@@ -9,12 +9,19 @@ ends the job in its place.
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from typing import Any
 
 from celery import Task, shared_task
 from celery.exceptions import TimeLimitExceeded
-from celery.signals import setup_logging, task_failure, worker_process_init, worker_process_shutdown
+from celery.signals import (
+    celeryd_after_setup,
+    setup_logging,
+    task_failure,
+    worker_process_init,
+    worker_process_shutdown,
+)
 
 from ml.errors import TimbrescopeError
 from worker import tracing
@@ -41,6 +48,14 @@ def log_as_everywhere(loglevel: int, **_: object) -> None:
     """Takes the place of Celery's own logging. Processes of the pool learn their settings a little later."""
     if not logging.getLogger().handlers:
         configure_logging(loglevel)
+
+
+@celeryd_after_setup.connect(weak=False)
+def log_only_as_everywhere(**_: object) -> None:
+    """Before there are processes: Celery's own ways with the pool's log are undone."""
+    settings = worker_settings()
+    configure_logging(settings.log_level, settings.log_format)
+    os.environ.pop("_MP_FORK_LOGLEVEL_", None)  # processes would log in its way until they know this one
 
 
 @worker_process_init.connect(weak=False)
