@@ -180,6 +180,20 @@ TOO_LONG = problem(
     duration_s=3600.0,
     max_duration_s=600.0,
 )
+DECODER_DIED = problem(
+    "decoder-died",
+    "The recording broke its decoder",
+    422,
+    "The recording cannot be read in 1000000000 bytes of memory.",
+    cause="memory",
+    memory_bytes=1_000_000_000,
+)
+DECODER_BUSY = problem(
+    "decoder-busy",
+    "No recording can be read just now",
+    503,
+    "Too many recordings are being looked at just now; try again later.",
+)
 UNKNOWN_FORMAT = problem(
     "unknown-format",
     "Not a supported kind of recording",

@@ -6,7 +6,6 @@ import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from service import examples
@@ -29,6 +28,7 @@ from service.recordings import Upload
 from service.schemas import JobDocument
 from service.services import Provided, Services
 from service.submission import Submission, submit
+from service.upload_places import with_upload
 from service.uploads import UploadRoute
 from worker.jobs import JobKind
 
@@ -45,6 +45,8 @@ PROBLEMS = {
     "bad_body": examples.BAD_BODY,
     "too_long": examples.TOO_LONG,
     "unknown_format": examples.UNKNOWN_FORMAT,
+    "decoder_died": examples.DECODER_DIED,
+    "decoder_busy": examples.DECODER_BUSY,
     "unknown_model": examples.UNKNOWN_MODEL,
     "store_unavailable": examples.STORE_UNAVAILABLE,
     "no_worker": examples.NOT_READY,
@@ -128,19 +130,15 @@ async def check(
     Every instrument that has a stem is explained, found or not. The `quality` of its map says how much of it
     lies where the stem does, and how that agrees with what the stem does to the decision.
     """
-    made = await run_in_threadpool(_submit_check, services, posting, form)
+    made = await with_upload(_submit_check, services, posting, form)
     return await job_answer(services, posting, made)
 
 
 async def _analyse(
     services: Services, posting: Posting, kind: JobKind, form: ClassifyForm | ExplainForm
 ) -> Response:
-    made = await run_in_threadpool(_submit, services, posting, kind, form)
+    made = await with_upload(_submit, services, posting, kind, form)
     return await job_answer(services, posting, made)
-
-
-# What was sent is read within the thread that works with it: so no more recordings are in memory than there
-# are threads, and none while a client waits.
 
 
 def _submit(services: Services, posting: Posting, kind: JobKind, form: ClassifyForm | ExplainForm) -> Made:

@@ -41,6 +41,7 @@ from ml.media import InvalidMediaError, MediaError, MediaTooLargeError
 from ml.networks.registry import NETWORKS, build_network
 from ml.relevance.engine import UnknownEngineError
 from ml.relevance.methods import METHODS
+from ml.sandbox import DecoderBusyError, DecoderDiedError, SandboxUnavailableError
 from ml.synthesis.melodies.corpora import MissingCorpusError
 from ml.synthesis.melodies.source import MelodySourceError
 from ml.synthesis.recipe import InvalidRecipeError, Recipe
@@ -371,6 +372,7 @@ def _problems() -> Iterable[type[TimbrescopeError]]:
     yield from (StorageError, StorageUnavailableError)
     yield from (SystemDependencyError, MissingFluidSynthError, MissingSoundFontError, MissingCorpusError)
     yield from (SoundFontMismatchError, VersionMismatchError)
+    yield from (DecoderDiedError, DecoderBusyError, SandboxUnavailableError)
     for value in (*vars(worker.errors).values(), *vars(worker.request_errors).values()):
         is_error = isinstance(value, type) and issubclass(value, TimbrescopeError)
         if is_error and value not in (TimbrescopeError, ConflictError):
