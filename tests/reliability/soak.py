@@ -2,7 +2,7 @@
 
 Recordings are classified and explained, good ones and broken ones, some jobs are cancelled, some deleted, the
 others expire after a minute; clients follow, list and fetch. Every ten seconds everything is counted. From
-the fifth minute on the medians of the first and the last third are compared, and what a line through all gains.
+the fifth minute on the medians of the first and last third are compared, and what a line through all gains.
 """
 
 import argparse
@@ -181,8 +181,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     report = Report(asked.minutes >= FULL_MINUTES, asked.seed)
-    lifetimes = {"TIMBRESCOPE_RESULT_TTL_S": KEPT_S, "TIMBRESCOPE_TOMBSTONE_TTL_S": KEPT_S}
-    with running_service(TIMBRESCOPE_CONCURRENCY="2", **lifetimes) as service:
+    with running_service(
+        TIMBRESCOPE_CONCURRENCY="2", TIMBRESCOPE_RESULT_TTL_S=KEPT_S, TIMBRESCOPE_TOMBSTONE_TTL_S=KEPT_S
+    ) as service:
         load = Load(service, asked.seed)
         threads = load.start()
         moments: list[Census] = []
