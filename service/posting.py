@@ -72,7 +72,7 @@ class Posting:
         return self.caller.owner
 
 
-def _asked(
+async def _asked(
     request: Request,
     caller: Asking,
     idempotency_key: IdempotencyKey = None,
@@ -92,7 +92,7 @@ def _asked(
     )
 
 
-def _ordered(
+async def _ordered(
     request: Request,
     caller: Operating,
     idempotency_key: IdempotencyKey = None,
