@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from ml.sandbox import SandboxLimits
 from worker.settings import SharedSettings, WorkerSettings
 
 
@@ -50,3 +51,11 @@ def test_a_piece_must_not_outlive_its_task() -> None:
 def test_settings_travel_as_json() -> None:
     settings = WorkerSettings(soundfont="/x.sf2", threads=3)
     assert WorkerSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+def test_a_recording_gets_what_the_largest_one_needs() -> None:
+    assert SharedSettings().decoder_limits == SandboxLimits(1_000_000_000, cpu_s=180, wall_s=480)
+    hours = SharedSettings(max_duration_s=4 * 3600.0, decoder_time_s=10).decoder_limits
+    assert hours.memory_bytes > 2 * 4 * 44_100 * 4 * 3600
+    assert (hours.cpu_s, hours.wall_s) == (10, 100)
+    assert SharedSettings(decoder_memory_bytes=5).decoder_limits.memory_bytes == 5
