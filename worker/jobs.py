@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from worker.errors import AttemptLostError, IllegalTransitionError, NewerRecordError
 from worker.orders import DatasetOrder, TrainingOrder
@@ -163,8 +163,14 @@ def to_record(job: Job) -> bytes:
 
 
 def from_record(record: bytes) -> Job:
-    """The job of a stored JSON record."""
-    return _RECORDS.validate_json(record)
+    """The job of a stored JSON record; raises `ValueError` for what is none, without quoting it."""
+    try:
+        return _RECORDS.validate_json(record)
+    except ValidationError as error:
+        # Its own message quotes the record, and ends in the log.
+        found = error.errors(include_input=False, include_url=False, include_context=False)
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'all'}: {fault['type']}" for fault in found)
+    raise ValueError(f"The record of a job cannot be read: {faults}.")
 
 
 def changed(before: Job, after: Job) -> Job:

@@ -98,7 +98,9 @@ def test_lines_name_request_and_job(api: httpx.Client, lines: Lines) -> None:
 def test_a_fault_is_one_line_that_names_its_request(api: httpx.Client, redis_url: str, lines: Lines) -> None:
     job = post(api).json()
     with Redis.from_url(redis_url) as redis:
-        redis.set(f"ts:job:{job['id']}", "this is no record")
+        record = json.loads(redis.get(f"ts:job:{job['id']}") or b"")
+        record["input"]["channels"] = "secret"
+        redis.set(f"ts:job:{job['id']}", json.dumps(record))
     answer = api.get(job["links"]["self"], headers={"X-Request-ID": "faulty"})
     assert_problem(answer, 500, "internal-error")
     assert answer.headers["x-request-id"] == "faulty"
@@ -106,6 +108,8 @@ def test_a_fault_is_one_line_that_names_its_request(api: httpx.Client, redis_url
     faults = [line for line in lines.written if "exception" in line]
     assert [(fault["request"], fault["job"]) for fault in faults] == [("faulty", job["id"])]
     assert lines.of("faulty", "answered")["status"] == 500
+    assert "secret" not in json.dumps(lines.written)
+    assert "clip.wav" not in json.dumps(lines.written)
 
 
 def test_figures_of_jobs(start_api: StartApi, models: Catalog, store: JobStore, redis_url: str) -> None:
