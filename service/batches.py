@@ -25,6 +25,7 @@ from service.recordings import Upload, display_name
 from service.schemas import JobDocument, ProblemDocument
 from service.services import Services
 from service.submission import Submission, fault_of, submit
+from service.upload_places import with_upload
 from worker.connection import UNAVAILABLE, unavailable
 from worker.errors import StoreUnavailableError
 from worker.problems import problem_of, retry_after_s
@@ -58,7 +59,7 @@ async def submit_all(
         if entries and isinstance(entries[-1].outcome, StoreUnavailableError):
             outcome: Made | TimbrescopeError = entries[-1].outcome
         else:
-            outcome = await run_in_threadpool(_submit_one, services, posting, file, place, submission_of)
+            outcome = await with_upload(_submit_one, services, posting, file, place, submission_of)
         entries.append(Entry(display_name(file.filename), outcome))
     return entries
 

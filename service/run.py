@@ -17,6 +17,7 @@ from service.protocol import EdgeConfig
 from service.settings import ServiceSettings
 from worker import tracing
 from worker.logs import configure_logging
+from worker.memory import return_large_blocks
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ def main(settings: ServiceSettings) -> None:
     """Answers requests until told to stop."""
     configure_logging(settings.log_level, settings.log_format)
     make_room_for(settings.max_connections)
+    return_large_blocks()
     # uvicorn raises the signal that stopped it once more when it has; being told to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
