@@ -19,8 +19,8 @@ from worker.tombstones import absence
 
 # How many records are read at a time where not all are wanted, and for one page at the most: whoever looks
 # for a rare job turns pages, and keeps nobody else waiting.
-_FILTERED_BATCH = 200
-LONGEST_SCAN = 2_000
+_FILTERED_BATCH = 100
+LONGEST_SCAN = 500
 # A job's id is made a moment before the job, this much earlier at the most.
 _ID_LEAD_MS = 5_000
 
