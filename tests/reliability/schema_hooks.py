@@ -1,4 +1,4 @@
-"""What schemathesis reads as its hooks: the generators, a rule of this API, and a count of the checks.
+"""What schemathesis reads as its hooks: the generators, a rule of this API, and a count of what was judged.
 
 Conventions: runs in the process of schemathesis (`tests.reliability.schema_runs` starts it). What is counted
 is written when that process ends, to the file that `COUNTS_VARIABLE` names.
@@ -8,17 +8,17 @@ import atexit
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import schemathesis
+from schemathesis.checks import CHECKS
 from schemathesis.openapi.checks import UseAfterFree
 
 from tests.reliability import generators  # noqa: F401, its hooks are registered
 from tests.reliability.schema_runs import COUNTS_VARIABLE
 
-_checks: Counter[str] = Counter()
+_judged: Counter[str] = Counter()
 _answers: Counter[int] = Counter()
 _deleted: set[str] = set()
 
@@ -33,15 +33,12 @@ def after_call(
         _deleted.add(case.path_parameters["job_id"])
 
 
-@schemathesis.hook
-def after_validate(
-    context: schemathesis.HookContext,
-    case: schemathesis.Case[Any],
-    response: schemathesis.Response,
-    results: Sequence[schemathesis.CheckResult],
+@schemathesis.check
+def judged(
+    context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """Counts the checks."""
-    _checks.update(result.name for result in results)
+    """Counts the answers that are judged, each by all checks."""
+    _judged[case.operation.label] += 1
 
 
 @schemathesis.hook
@@ -58,7 +55,11 @@ def filter_failure(
 def _write() -> None:
     path = os.environ.get(COUNTS_VARIABLE)
     if path is not None:
-        counts = {"checks": _checks, "answers": {str(status): n for status, n in sorted(_answers.items())}}
+        counts = {
+            "checks": [name for name in CHECKS.get_all_names() if name != judged.__name__],
+            "judged": dict(sorted(_judged.items())),
+            "answers": {str(status): n for status, n in sorted(_answers.items())},
+        }
         Path(path).write_text(json.dumps(counts), encoding="utf-8")
 
 

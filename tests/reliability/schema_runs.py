@@ -18,7 +18,7 @@ from tests.integration.processes import ROOT
 PLACE_VARIABLE = "SCHEMA_TEST_PLACE"
 """Environment variable with a URL at which there is no data set, below an allowed root."""
 COUNTS_VARIABLE = "SCHEMA_TEST_COUNTS"
-"""Environment variable with the path of the file that the checks are counted in."""
+"""Environment variable with the path of the file that answers are counted in."""
 WEBHOOK_HOST = "hooks.invalid"
 """A host that the service may call, though it never answers."""
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
@@ -85,15 +85,15 @@ class Outcome:
 
     @property
     def figures(self) -> dict[str, object]:
-        """Operations, cases, checks, failures and seconds."""
+        """Operations, cases, answers judged (each by all checks), failures and seconds."""
         cases = self.report["test_cases"]
         return {
             "operations": self.report["operations"]["tested"],
             "cases": cases["generated"],
-            "requests": sum(self.counts["answers"].values()),
-            "checks": sum(self.counts["checks"].values()),
-            "checks_by_name": self.counts["checks"],
+            "judged": sum(self.counts["judged"].values()),
+            "judged_by_call": self.counts["judged"],
             "answers_by_status": self.counts["answers"],
+            "checks": self.counts["checks"],
             "failures": cases["unique_failures"],
             "errors": len(self.report["errors"]),
             "elapsed_s": round(self.report["running_time"], 1),
