@@ -24,6 +24,8 @@ from celery.signals import (
 )
 
 from ml.errors import TimbrescopeError
+from ml.media import MediaError
+from ml.sandbox import SandboxError
 from worker import tracing
 from worker.attempt import ABSENT, Attempt, Delivery, Outcome
 from worker.connection import UNAVAILABLE, connect
@@ -164,6 +166,8 @@ def _work(job: Job, attempt: Attempt) -> Outcome:
     here = workplace()
     try:
         return WORK[job.kind](job, attempt, here)
+    except (MediaError, SandboxError):
+        raise  # no model has seen anything of the recording
     except BaseException:
         here.host.forget()
         raise

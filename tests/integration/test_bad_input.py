@@ -62,12 +62,14 @@ def test_larger_than_the_upload_limit_without_saying_so(client: httpx.Client) ->
 def test_afterwards_the_same_worker_works(stack: Stack) -> None:
     processes = stack.worker.children()
     assert len(processes) == 2
+    n_loaded = stack.worker.text().count("loaded a model")
     for data, *_ in ON_DECODING.values():
         stack.client.post("/explain", files={"file": ("x", data)}, headers={"Prefer": "wait=30"})
     wav = sounds.audio_file(sounds.tone(1.0))
     answer = stack.client.post("/classify", files={"file": ("x", wav)}, headers={"Prefer": "wait=30"})
     assert answer.status_code == 200
     assert stack.worker.children() == processes
+    assert stack.worker.text().count("loaded a model") == n_loaded, "a bad recording cost a model"
     unfinished = [job for job in stack.client.get("/jobs?limit=100").json()["jobs"] if not job["finished_at"]]
     assert unfinished == []
 
