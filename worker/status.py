@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import cast
 
 from redis import Redis
+from redis.exceptions import ResponseError
 
 from worker import jobs, keys
 from worker.ids import made_at_s
@@ -123,5 +124,8 @@ def server_of(redis: Redis) -> Server:
 def _persistence(redis: Redis, is_logged: bool) -> str:
     if not is_logged:
         return "no append-only file"
-    policy = cast(dict[str, str], redis.config_get("appendfsync"))
+    try:
+        policy = cast(dict[str, str], redis.config_get("appendfsync"))
+    except ResponseError:  # hosted services keep their configuration to themselves
+        policy = {}
     return f"append-only file, written {policy.get('appendfsync', 'as configured')}"
