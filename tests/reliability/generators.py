@@ -26,6 +26,7 @@ from tests.integration.sounds import (
 )
 from tests.reliability.schema_runs import PLACE_VARIABLE, WEBHOOK_HOST
 
+MODEL = "default"
 LAYERS = ("features.conv4", "features.conv5")
 BANK = "FluidR3_GM"
 WEBHOOK = f"https://{WEBHOOK_HOST}/timbrescope"
@@ -34,13 +35,15 @@ EVERY_NTH_IS_BROKEN = 5
 EVERY_NTH_TAKES_ITS_TIME = 4
 """So often a request waits for its job, or wants it computed anew, where that was drawn."""
 
-MOST_CLIPS = 4
-"""A description may ask for a million clips; that so many can be made is not what is tested."""
+MOST_CLIPS, MOST_CONCEPTS = 4, 3
+"""What is asked for could be a million clips; that so many can be made is not what is tested."""
 
 _FORM = "multipart/form-data"
+_ASKS_A_MODEL = "GET /instruments"
 _A_FILE = "content"
 _KEY = "Idempotency-Key"
 _SLOW = ("Prefer", "Cache-Control")
+_LONG_WAIT, _SHORT_WAIT = "wait=30", "wait=2"
 _SHORT_S = 0.4
 _MP3 = b"\xff"  # of its kind, the beginning of a frame may hold nearly anything
 _WAVE = tone(_SHORT_S)
@@ -100,16 +103,20 @@ def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
     """The last word on what is sent."""
+    call = case.operation.label
+    if call == _ASKS_A_MODEL and isinstance(case.query.get("model"), str):
+        case.query["model"] = MODEL
     if not isinstance(case.body, dict):
         return
-    call = case.operation.label
     drawn = zlib.crc32(repr((call, sorted(case.body.items(), key=repr))).encode())
     is_meant_right = case.meta is None or case.meta.generation.mode.is_positive
     if is_meant_right and _KEY in case.headers:  # another request needs another key
-        case.headers[_KEY] = f"{drawn:08x}"
+        case.headers[_KEY] = f"{os.getpid()}-{drawn:08x}"
     if drawn % EVERY_NTH_TAKES_ITS_TIME:
         for header in _SLOW:
             case.headers.pop(header, None)
+    elif case.headers.get("Prefer") == _LONG_WAIT:
+        case.headers["Prefer"] = _SHORT_WAIT
     if case.media_type == _FORM:
         case.body, is_right = _filled(call, case.body, drawn, is_meant_right=_is_body_meant_right(case))
         _judge(case, is_right)
@@ -162,12 +169,13 @@ def _with_files(call: str, form: dict[str, Any], files: list[Any]) -> dict[str, 
 
 def _names(form: dict[str, Any], drawn: int) -> dict[str, Any]:
     names: dict[str, Any] = {
-        "model": "default",
+        "model": MODEL,
         "layer": LAYERS[drawn % len(LAYERS)],
         "contrast": INSTRUMENTS[-1],
         "instruments": list(INSTRUMENTS[: 1 + drawn % 2]),
         "instrument": list(INSTRUMENTS[: len(form.get("stem", ()))]),
         "webhook": WEBHOOK,
+        "concepts": drawn % MOST_CONCEPTS,
         "start_s": 0.0,  # no later than the shortest of the recordings begins
     }
     return {field: name for field, name in names.items() if field in form}
