@@ -9,6 +9,7 @@ for one job.
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import time
 import uuid
@@ -33,6 +34,7 @@ from worker.store import JobStore, Lifetimes
 
 SUBMIT_S = 180.0
 """How long a request may be sent again and again."""
+ADMIN_KEY = "an admin key that only the reliability tests know"
 LIFETIMES = Lifetimes(3600.0, 3600.0, 3600.0)
 
 
@@ -69,6 +71,26 @@ class Service:
         worker = start_worker(self.folder, self.settings, f"worker-{self.n_started}")
         self.workers.append(worker)
         return worker
+
+    def restart_worker(self, worker: Process) -> None:
+        """Lets a worker finish what runs, and starts another."""
+        self.workers.remove(worker)
+        self.start_worker()
+        assert worker.stop() == 0, worker.text()[-4000:]
+
+    def restart_api(self) -> None:
+        """Stops the API and starts it again where it was."""
+        assert self.api.stop() == 0, self.api.text()[-4000:]
+        settings = {**self.settings, "TIMBRESCOPE_PORT": self.url.rpartition(":")[2]}
+        self.api = start("api", [sys.executable, "-m", "service.run"], self.folder, settings)
+
+        def answers() -> bool:
+            assert self.api.is_alive(), self.api.text()[-4000:]
+            with suppress(httpx.TransportError):
+                return httpx.get(f"{self.url}/health/live").status_code == 200
+            return False
+
+        wait_until(answers, START_S, "the API")
 
     def kill_worker(self, worker: Process) -> None:
         """Kills a worker with all of its processes, and starts another."""

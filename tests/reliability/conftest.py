@@ -4,14 +4,15 @@ They come in two sizes: a short form, which is part of all tests, and a full one
 `make test-reliability`), which does what the table in the README says and keeps its figures.
 """
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.integration.processes import Stack
-from tests.reliability.chaos import Service
+from tests.reliability.chaos import ADMIN_KEY, Service, running_service
 from tests.reliability.report import Report
 
 FULL_TIMEOUT_S = 3_600.0
@@ -46,6 +47,26 @@ def seed(pytestconfig: pytest.Config) -> int:
     """The seed of whatever is random."""
     chosen: int = pytestconfig.getoption("seed")
     return chosen
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    """A service for all tests that kill, flood, cut off and restart it: two workers of one process each."""
+    with running_service(
+        n_workers=2,
+        is_proxied=True,
+        TIMBRESCOPE_MAX_QUEUED_INTERACTIVE="200",
+        TIMBRESCOPE_ADMIN_KEY=ADMIN_KEY,
+    ) as started:
+        yield started
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[httpx.Client]:
+    """A client of it."""
+    service.wait_until_ready(2)
+    with service.client() as opened:
+        yield opened
 
 
 @pytest.fixture

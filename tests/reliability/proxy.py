@@ -28,18 +28,24 @@ class Proxy:
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._to_swallow = b""
         self._is_armed = False
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._thread = threading.Thread(target=self._accept, name="proxy", daemon=True)
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
+        self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self._path))
         self._listener.listen(512)
+        self._thread = threading.Thread(
+            target=self._accept, args=(self._listener,), name="proxy", daemon=True
+        )
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        assert self._listener is not None
+        assert self._thread is not None
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -66,10 +72,10 @@ class Proxy:
         """Whether such an answer came."""
         return not self._is_armed
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         while True:
             try:
-                client, _ = self._listener.accept()
+                client, _ = listener.accept()
             except OSError:
                 return
             server = socket.socket(socket.AF_UNIX)

@@ -7,8 +7,8 @@ attempted; which process it hits is drawn.
 import random
 import threading
 import time
-from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from tests.integration.processes import wait_until
@@ -18,7 +18,6 @@ from tests.reliability.chaos import (
     n_ended,
     n_ends,
     outcome_of,
-    running_service,
     submit_all,
 )
 from tests.reliability.conftest import Size
@@ -26,40 +25,32 @@ from tests.reliability.orders import Order, mixed
 from tests.reliability.report import Report
 
 END_S = 1_800.0
-N_WORKERS = 2
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with running_service(n_workers=N_WORKERS) as started:
-        yield started
-
-
 def test_every_job_ends_once_and_as_in_a_calm_run(
-    service: Service, size: Size, seed: int, report: Report
+    service: Service, client: httpx.Client, size: Size, seed: int, report: Report
 ) -> None:
     draw = random.Random(seed)
     orders = mixed(size.of(48, 300), draw)
     victims = (["worker", "process"] * 5)[: size.of(3, 10)] + ["redis"] * size.of(1, 2)
     draw.shuffle(victims)
-    with service.client() as client:
-        calm = _calm_outcomes(service, orders)
-        n_before = n_ended(service)
-        began_at = time.monotonic()
-        submitted: list[Submitted] = []
-        sending = threading.Thread(target=lambda: submitted.extend(submit_all(client, orders)))
-        sending.start()
-        until = [n_before + len(orders) * share // (len(victims) + 1) for share in range(1, len(victims) + 1)]
-        for victim, n_then in zip(victims, until, strict=True):
-            wait_until(lambda n_then=n_then: n_ended(service) >= n_then, END_S, "progress")  # type: ignore[misc]
-            time.sleep(draw.uniform(0.0, 0.5))  # so that it may meet any stage of a job
-            _kill(service, draw, victim)
-        sending.join()
-        wait_until(lambda: n_ended(service) >= n_before + len(orders), END_S, "all ends", every_s=0.5)
-        elapsed_s = time.monotonic() - began_at
-        outcomes = [outcome_of(service, client, each.job_id) for each in submitted]
+    calm = _calm_outcomes(service, orders)
+    n_before = n_ended(service)
+    began_at = time.monotonic()
+    submitted: list[Submitted] = []
+    sending = threading.Thread(target=lambda: submitted.extend(submit_all(client, orders)))
+    sending.start()
+    until = [n_before + len(orders) * share // (len(victims) + 1) for share in range(1, len(victims) + 1)]
+    for victim, n_then in zip(victims, until, strict=True):
+        wait_until(lambda n_then=n_then: n_ended(service) >= n_then, END_S, "progress")  # type: ignore[misc]
+        time.sleep(draw.uniform(0.0, 0.5))  # so that it may meet any stage of a job
+        _kill(service, draw, victim)
+    sending.join()
+    wait_until(lambda: n_ended(service) >= n_before + len(orders), END_S, "all ends", every_s=0.5)
+    elapsed_s = time.monotonic() - began_at
+    outcomes = [outcome_of(service, client, each.job_id) for each in submitted]
     assert len({each.job_id for each in submitted}) == len(orders)
     assert [status for status, _, _ in outcomes] == ["succeeded"] * len(orders)
     assert [n_ends(service, each.job_id) for each in submitted] == [1] * len(orders)
@@ -93,10 +84,11 @@ def test_every_job_ends_once_and_as_in_a_calm_run(
 
 def _calm_outcomes(service: Service, orders: list[Order]) -> dict[Order, object]:
     """How each different order ends while nothing happens."""
+    n_before = n_ended(service)
     with service.client() as calm:
         different = list(dict.fromkeys(orders))
         made = submit_all(calm, different)
-        wait_until(lambda: n_ended(service) >= len(different), END_S, "the calm run", every_s=0.2)
+        wait_until(lambda: n_ended(service) >= n_before + len(different), END_S, "the calm run", every_s=0.2)
         return {each.order: outcome_of(service, calm, each.job_id) for each in made}
 
 

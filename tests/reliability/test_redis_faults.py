@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration import sounds
 from tests.integration.processes import wait_until
-from tests.reliability.chaos import Service, n_ended, n_ends, running_service, submit, submit_all
+from tests.reliability.chaos import Service, n_ended, n_ends, submit, submit_all
 from tests.reliability.conftest import Size
 from tests.reliability.orders import Order, mixed, orders_of
 from tests.reliability.report import Report
@@ -34,18 +34,13 @@ ANSWERED_S = ANSWER_TIMEOUT_S + 5.0
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def service() -> Iterator[Service]:
-    with running_service(is_proxied=True) as started:
-        processes = [started.api.pid, started.workers[0].pid, *started.workers[0].children()]
-        yield started
-        assert [started.api.pid, started.workers[0].pid, *started.workers[0].children()] == processes
-
-
-@pytest.fixture
-def client(service: Service) -> Iterator[httpx.Client]:
-    with service.client() as opened:
-        yield opened
+@pytest.fixture(scope="module", autouse=True)
+def same_processes(service: Service) -> Iterator[None]:
+    """Nobody has to restart anything."""
+    service.wait_until_ready(len(service.workers))
+    before = _processes(service)
+    yield
+    assert _processes(service) == before
 
 
 def long_order(service: Service, client: httpx.Client) -> Order:
@@ -197,6 +192,11 @@ def test_redis_comes_back_empty(service: Service, client: httpx.Client, report: 
         f"restarted empty: old jobs 404, a new one done after {back_s:.1f} s by the same processes",
         {"works_again_after_s": back_s},
     )
+
+
+def _processes(service: Service) -> list[int]:
+    pools = [pid for worker in service.workers for pid in worker.children()]
+    return [service.api.pid, *(worker.pid for worker in service.workers), *pools]
 
 
 def _timed(client: httpx.Client, method: str, path: str) -> tuple[httpx.Response, float]:

@@ -1,0 +1,135 @@
+"""Far more submissions than the queue takes: each is answered, each accepted job ends, others are served.
+
+And what nobody waits for never keeps what people wait for waiting longer than for one task.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+
+from ml.dataset.shards import CLIPS_PER_SHARD
+from tests.integration import sounds
+from tests.integration.processes import ANEW, Process, wait_until
+from tests.reliability.chaos import ADMIN_KEY, Service, n_ended, n_ends, submit
+from tests.reliability.conftest import Size
+from tests.reliability.orders import orders_of
+from tests.reliability.report import Report
+from worker.jobs import JobStatus
+
+N_CONNECTIONS = 200
+END_S = 1_200.0
+ANSWER_S = 120.0
+MOST_SLOWER = 10.0
+# The short form runs beside other tests on two cores; there only a stuck API is to be told from a busy one.
+SHORT_MOST_S = 10.0
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_submission_of_a_flood_is_answered_and_every_accepted_one_ends(
+    service: Service, client: httpx.Client, size: Size, report: Report
+) -> None:
+    n_submissions = size.of(300, 2_000)
+    known = submit(client, orders_of("classify")[0]).job_id
+    wait_until(lambda: service.job(known).status.is_terminal, END_S, "a job")
+    calm_s = [_timed_get(client, known) for _ in range(200)]
+    n_before, began_at = n_ended(service), time.monotonic()
+    answers, under_load_s = asyncio.run(_flood(service.url, n_submissions, known))
+    flood_s = time.monotonic() - began_at
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) <= {202, 429, 503}
+    assert statuses[202] >= 1
+    assert statuses.total() == n_submissions
+    for answer in answers:
+        if answer.status_code != 202:
+            assert int(answer.headers["Retry-After"]) >= 1
+            assert answer.json()["type"] in {"/problems/queue-full", "/problems/too-many-uploads"}
+    accepted = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+    wait_until(lambda: n_ended(service) >= n_before + len(accepted), END_S, "all ends", every_s=0.5)
+    for job_id in accepted:
+        assert (service.job(job_id).status, n_ends(service, job_id)) == (JobStatus.SUCCEEDED, 1)
+    calm_p99_s, load_p99_s = float(np.quantile(calm_s, 0.99)), float(np.quantile(under_load_s, 0.99))
+    assert load_p99_s < (MOST_SLOWER * calm_p99_s if size.is_full else SHORT_MOST_S)
+    report.keep(
+        "flood",
+        "flood",
+        f"{n_submissions:,} submissions in {flood_s:.1f} s: {statuses[202]} x 202, {statuses[429]} x 429, "
+        f"{statuses[503]} x 503; all {len(accepted)} accepted jobs ended; p99 of `GET /jobs/{{id}}` "
+        f"{1e3 * calm_p99_s:.1f} ms calm, {1e3 * load_p99_s:.1f} ms under load "
+        f"({load_p99_s / calm_p99_s:.1f} x)",
+        {
+            "submissions": n_submissions,
+            "statuses": {str(status): count for status, count in statuses.items()},
+            "flood_s": round(flood_s, 2),
+            "calm_p50_ms": 1e3 * float(np.median(calm_s)),
+            "calm_p99_ms": 1e3 * calm_p99_s,
+            "load_p50_ms": 1e3 * float(np.median(under_load_s)),
+            "load_p99_ms": 1e3 * load_p99_s,
+            "gets_under_load": len(under_load_s),
+        },
+    )
+
+
+def test_a_data_set_delays_nobody_by_more_than_one_task(service: Service, client: httpx.Client) -> None:
+    """Of what a process does after a job was accepted, at most one task comes before it."""
+    headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+    recipe: dict[str, Any] = {
+        "name": "crowd",
+        "n_clips": 20 * CLIPS_PER_SHARD,
+        "clip_duration_s": 0.5,
+        "validation_share": 0.5,
+    }
+    made = client.post("/datasets", json={"recipe": recipe}, headers=headers)
+    assert made.status_code == 202, made.text
+    dataset = made.json()["id"]
+    wait_until(lambda: service.job(dataset).progress.stage == "rendering", END_S, "rendering")
+    for order in orders_of("classify")[:3]:
+        before = [_starts(worker) for worker in service.workers]
+        job_id = submit(client, order).job_id
+        wait_until(lambda job_id=job_id: service.job(job_id).status.is_terminal, END_S, "a job")  # type: ignore[misc]
+        assert service.job(dataset).status is JobStatus.RUNNING  # it was there all the time
+        since = [_starts(worker)[len(old) :] for worker, old in zip(service.workers, before, strict=True)]
+        (own,) = (starts for starts in since if any(job_id in line for line in starts))
+        assert next(number for number, line in enumerate(own) if job_id in line) <= 1
+    assert client.delete(f"/jobs/{dataset}", headers=headers).status_code == 200
+
+
+def _starts(worker: Process) -> list[str]:
+    """The lines of a worker's log that say that it has begun something."""
+    return [line for line in worker.text().splitlines() if "message=started" in line]
+
+
+async def _flood(url: str, n_submissions: int, known: str) -> tuple[list[httpx.Response], list[float]]:
+    """All submissions at once, while somebody looks at a job: the answers, and how long each look took."""
+    limits = httpx.Limits(max_connections=N_CONNECTIONS, max_keepalive_connections=N_CONNECTIONS)
+    files = {"file": ("x", sounds.audio_file(sounds.tone(0.5)))}
+    looks_s: list[float] = []
+    is_over = asyncio.Event()
+
+    async def look(client: httpx.AsyncClient) -> None:
+        while not is_over.is_set():
+            began_at = time.monotonic()
+            assert (await client.get(f"/jobs/{known}")).status_code == 200
+            looks_s.append(time.monotonic() - began_at)
+            await asyncio.sleep(0.02)
+
+    async with (
+        httpx.AsyncClient(base_url=url, timeout=ANSWER_S, headers=ANEW, limits=limits) as many,
+        httpx.AsyncClient(base_url=url, timeout=ANSWER_S) as other,
+    ):
+        looking = asyncio.create_task(look(other))
+        answers = await asyncio.gather(*(many.post("/classify", files=files) for _ in range(n_submissions)))
+        is_over.set()
+        await looking
+    return list(answers), looks_s
+
+
+def _timed_get(client: httpx.Client, job_id: str) -> float:
+    began_at = time.monotonic()
+    assert client.get(f"/jobs/{job_id}").status_code == 200
+    return time.monotonic() - began_at
