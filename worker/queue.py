@@ -82,6 +82,8 @@ def celery_app(settings: SharedSettings) -> Celery:
         worker_redirect_stdouts=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A full Redis refuses what a worker writes about its messages; that is no reason to end.
+        broker_channel_error_retry=True,
         broker_connection_timeout=CONNECT_TIMEOUT_S,
         broker_transport_options={
             "global_keyprefix": keys.CELERY_PREFIX,
