@@ -34,5 +34,5 @@ def require_room(redis: Redis, n_bytes: int = 0) -> None:
 
 
 def require_writable(redis: Redis) -> None:
-    """Raises one of `worker.connection.UNAVAILABLE` where nothing can be written, as reading does not show."""
+    """Raises one of `worker.connection.UNAVAILABLE` where nothing can be written, which reading hides."""
     redis.set(keys.PROBE, b"", px=_PROBE_MS)

@@ -49,7 +49,10 @@ def ready(services: Provided) -> HealthDocument:
     "/metrics",
     response_class=Response,
     responses={
-        200: raw_answer("Figures in Prometheus's text format", {"text/plain": examples.METRICS}),
+        200: raw_answer(
+            "Figures in Prometheus's text format, or in OpenMetrics for who accepts that",
+            {"text/plain": examples.METRICS, "application/openmetrics-text": f"{examples.METRICS}# EOF\n"},
+        ),
         **problems(no_key=examples.NO_KEY),
     },
     dependencies=[KNOWN_ONLY],
