@@ -8,6 +8,7 @@ its own end.
 import os
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from ml.sandbox.limits import SandboxLimits, confine, die_with
 from ml.sandbox.wire import MAX_FAULT_CHARACTERS, frame, read_frame
 
 CONVERSATION_FD = 3
+PROGRESS_EVERY_S = 0.1
 # Prepared here, because there will be no memory for it when it is needed.
 _OUT_OF_MEMORY = frame({"kind": "memory"})
 
@@ -30,15 +32,24 @@ class Answer:
 
     def __init__(self, conversation: socket.socket) -> None:
         self._conversation = conversation
+        self._stage, self._done = "", 0
+        self._told_at = 0.0
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """How far the work is."""
+        """How far the work is; what comes too soon after the last time is not told."""
+        now = time.monotonic()
+        is_new = stage != self._stage or done >= total > self._done
+        if not is_new and now - self._told_at < PROGRESS_EVERY_S:
+            return
+        self._stage, self._done, self._told_at = stage, done, now
         self._conversation.sendall(
             frame({"kind": "progress", "stage": stage, "done": int(done), "total": int(total)})
         )
 
     def sound(self, samples: NDArray[np.float32], part: int = 0) -> None:
         """Samples `(n,)`, of the result's first part or of another; parts come one after the other."""
+        if len(samples) == 0:
+            return
         self._conversation.sendall(frame({"kind": "sound", "part": part, "n_samples": len(samples)}))
         self._conversation.sendall(np.ascontiguousarray(samples, np.float32).data.cast("B"))
 

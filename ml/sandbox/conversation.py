@@ -106,7 +106,7 @@ class Sounds:
     def take(self, document: dict[str, Any], conversation: Conversation) -> None:
         """Makes room for what a frame announces, and fills it."""
         part, n_samples = document.get("part"), document.get("n_samples")
-        if type(part) is not int or type(n_samples) is not int or n_samples < 0:
+        if type(part) is not int or type(n_samples) is not int or n_samples < 1:
             raise GarbledError(f"{n_samples!r} samples of part {part!r}.")
         if part == len(self._parts) < self._most_parts:
             # As much as may come at most: memory is taken only where something is written to.
@@ -117,7 +117,7 @@ class Sounds:
         first = self._n_filled[part]
         room = self._parts[part][first : first + n_samples]
         conversation.receive_samples(room)
-        if n_samples and not (room.min() >= -self.MAX_LEVEL and room.max() <= self.MAX_LEVEL):
+        if not (room.min() >= -self.MAX_LEVEL and room.max() <= self.MAX_LEVEL):
             raise GarbledError("Samples that no decoder lets through.")
         self._n_filled[part] += n_samples
 

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 
 MOST_STAGE_CHARACTERS = 40
+# Half an hour of progress; whoever asks may have much to do for each.
+MOST_FRAMES = 20_000
 
 
 class _OutOfMemory(Exception):  # noqa: N818
@@ -168,7 +170,7 @@ class Sandbox:
         )
         told.send(request.data)
         sounds = Sounds(request.most_parts, request.most_samples)
-        while True:
+        for _ in range(MOST_FRAMES):
             document = told.receive()
             match document.get("kind"):
                 case "progress":
@@ -187,6 +189,7 @@ class Sandbox:
                     raise DecoderFaultError(str(document.get("text"))[:MAX_FAULT_CHARACTERS])
                 case kind:
                     raise GarbledError(f"A frame of kind {str(kind)[:60]!r}.")
+        raise GarbledError(f"More than {MOST_FRAMES} frames.")
 
     def _death_of(self, child: Child) -> DecoderDiedError:
         """What killed a child that hung up."""

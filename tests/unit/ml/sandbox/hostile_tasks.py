@@ -114,6 +114,7 @@ GARBLED: dict[str, Callable[[], bytes]] = {
     "no kind": lambda: frame({}),
     "more samples than may be": lambda: _sound(HUGE),
     "fewer than none": lambda: _sound(-1),
+    "no samples at all": lambda: _sound(0),
     "samples of a part too many": lambda: _sound(1, part=1, samples=bytes(4)),
     "samples of no part": lambda: _sound(1, part="0", samples=bytes(4)),
     "no numbers": lambda: _sound(2, samples=np.array([0.0, np.nan], np.float32).tobytes()),
@@ -125,6 +126,7 @@ GARBLED: dict[str, Callable[[], bytes]] = {
     "an error with a status": lambda: _error(extra={"status": 200}),
     "progress backwards": lambda: frame({"kind": "progress", "stage": "x", "done": 2, "total": 1}),
     "progress in words": lambda: frame({"kind": "progress", "stage": "x", "done": "a", "total": 1}),
+    "progress without end": lambda: 20_001 * frame({"kind": "progress", "stage": "x", "done": 0, "total": 1}),
     "a stage without end": lambda: frame({"kind": "progress", "stage": "x" * 99, "done": 0, "total": 1}),
 }
 

@@ -1,5 +1,7 @@
 """What comes out of a sandbox is what would be made without one."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,11 @@ def test_stems_of_a_check_are_the_same(sandbox: Sandbox) -> None:
         np.testing.assert_array_equal(one.recording.samples, other.recording.samples)
 
 
+def test_a_stem_that_is_midi_is_told_and_not_played(sandbox: Sandbox) -> None:
+    info, samples = sound.decoded(sandbox, FILES["midi"], RATE_HZ, MediaLimits())
+    assert (info.format, len(samples)) == ("midi", 0)
+
+
 def test_progress_of_a_rendering_comes_through(sandbox: Sandbox) -> None:
     told: list[tuple[str, int, int]] = []
     data = sounds.midi_file(length=480 * 4)
@@ -81,6 +88,15 @@ def test_progress_of_a_rendering_comes_through(sandbox: Sandbox) -> None:
     assert told
     assert {stage for stage, *_ in told} == {"decoding"}
     assert told[-1][1] == told[-1][2] == 7
+
+
+def test_progress_is_told_now_and_then(sandbox: Sandbox) -> None:
+    told: list[float] = []
+    data = sounds.midi_file(tuple(range(30, 90)) * 100, length=1)  # 12,000 events in six seconds
+    sound.load_recording(
+        sandbox, data, sample_rate_hz=RATE_HZ, on_progress=lambda *_: told.append(time.monotonic())
+    )
+    assert len(told) < 3 + 10 * (told[-1] - told[0] + 1.0)
 
 
 def test_errors_are_the_same(sandbox: Sandbox) -> None:
