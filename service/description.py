@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from service.documentation import NULL
 from service.edge_description import add_edge_problems
 from service.orders import DatasetRequest, TrainingRequest
 from service.schemas import JobEventDocument, ProblemDocument
@@ -78,7 +79,7 @@ def describe(app: FastAPI, *, keys_are_required: bool = False) -> dict[str, Any]
                 _make_key_optional(operation)
         for told in document["webhooks"].values():
             del told["post"]["responses"]["422"]
-        app.openapi_schema = document
+        app.openapi_schema = _with_nulls(document)
     return app.openapi_schema
 
 
@@ -98,6 +99,15 @@ def _mend(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
         }
     for answer in operation["responses"].values():
         answer.setdefault("headers", {}).update(_headers_of_all())
+
+
+def _with_nulls(part: Any) -> Any:
+    """The document with the nulls of its examples."""
+    if isinstance(part, dict):
+        return {name: _with_nulls(member) for name, member in part.items()}
+    if isinstance(part, list):
+        return [_with_nulls(member) for member in part]
+    return None if part == NULL else part
 
 
 def _make_key_optional(operation: dict[str, Any]) -> None:

@@ -15,6 +15,9 @@ Responses = dict[int | str, dict[str, Any]]
 
 _PROBLEM_SCHEMA = {"$ref": "#/components/schemas/ProblemDocument"}
 _TEXTS = ("text/",)
+NULL = "<null>"
+"""Stands for null in examples on their way through the framework, which leaves out members that are null."""
+
 _RETRY_AFTER = {
     "Retry-After": ("Seconds after which trying again makes sense.", {"type": "integer", "minimum": 1})
 }
@@ -36,7 +39,7 @@ def answer(
     return {
         "description": description,
         "model": model,
-        "content": {"application/json": {"example": example}},
+        "content": {"application/json": {"example": with_null_marked(example)}},
         "headers": _headers(headers or {}),
         "links": links or {},
     }
@@ -77,10 +80,19 @@ def problems(**named: dict[str, Any]) -> Responses:
                 },
             },
         )
-        response["content"][MEDIA_TYPE]["examples"][name] = {"value": example}
+        response["content"][MEDIA_TYPE]["examples"][name] = {"value": with_null_marked(example)}
         if example["title"] not in response["description"]:
             response["description"] += f"; {example['title']}"
     return responses
+
+
+def with_null_marked(value: Any) -> Any:
+    """The example with `NULL` for null."""
+    if isinstance(value, dict):
+        return {name: with_null_marked(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [with_null_marked(member) for member in value]
+    return NULL if value is None else value
 
 
 def _headers(headers: dict[str, str]) -> dict[str, Any]:
