@@ -11,6 +11,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from tests.readme import ROOT
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post
 from worker.catalog import Catalog
@@ -141,6 +142,14 @@ def test_figures_of_jobs(start_api: StartApi, models: Catalog, store: JobStore, 
     assert figures['timbrescope_job_seconds_count{kind="explain",status="failed"}'] == 1
     assert figures["timbrescope_store_memory_bytes"] > 100_000
     assert waiting != running
+
+
+def test_every_figure_is_told_in_the_documentation(api: httpx.Client) -> None:
+    api.get("/models")
+    told = set(re.findall(r"`(timbrescope_\w+)`", (ROOT / "docs/operations.md").read_text(encoding="utf-8")))
+    families = re.findall(r"^# TYPE (timbrescope_\w+) ", api.get("/metrics").text, re.MULTILINE)
+    shown = {name for name in families if not name.endswith("_created")}
+    assert shown == told
 
 
 def test_requests_in_flight(start_api: StartApi, models: Catalog) -> None:
