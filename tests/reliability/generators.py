@@ -191,7 +191,15 @@ def _bounded(order: dict[str, Any]) -> dict[str, Any]:
         recipe["n_clips"] = min(recipe["n_clips"], MOST_CLIPS)
     banks = recipe.get("soundfonts")
     if isinstance(banks, list):
-        recipe["soundfonts"] = [BANK if isinstance(bank, str) else bank for bank in banks]
+        recipe["soundfonts"] = [_there(bank) for bank in banks]
     elif isinstance(banks, dict):
         del recipe["soundfonts"]
     return {**order, "recipe": recipe}
+
+
+def _there(bank: Any) -> Any:
+    """A SoundFont by the name of one that there is."""
+    if isinstance(bank, str):
+        return BANK
+    is_named = isinstance(bank, dict) and isinstance(bank.get("name"), str)
+    return {**bank, "name": BANK} if is_named else bank

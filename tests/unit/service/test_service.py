@@ -52,6 +52,27 @@ def test_routes_that_are_not_there(api: httpx.Client) -> None:
         assert_problem(api.get(path), 404, "not-found")
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/jobs/any", "GET, HEAD, DELETE"),
+        ("/jobs", "GET, HEAD"),
+        ("/classify", "POST"),
+        ("/static/index.css", "GET, HEAD"),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "OPTIONS"])
+def test_what_is_not_taken_names_all_that_is(api: httpx.Client, path: str, methods: str, method: str) -> None:
+    answer = api.request(method, path)
+    assert_problem(answer, 405, "method-not-allowed")
+    assert answer.headers["allow"] == methods
+
+
+def test_refusals_are_worded_here_and_not_by_the_validator(api: httpx.Client) -> None:
+    problem = assert_problem(api.get("/jobs", params={"cursor": "x"}), 422, "invalid-request")
+    assert problem["detail"] == "cursor: a cursor comes from `next` of the page before, not 'x'."
+
+
 def test_every_answer_has_its_headers(api: httpx.Client) -> None:
     ids = set()
     for path in ("/health/live", "/no/such/path", "/", "/metrics"):
