@@ -1,16 +1,17 @@
 """HTTP/1.1 as uvicorn speaks it, with an end to everything that a client may leave unfinished.
 
 Conventions: a connection is closed when a request's head is not whole after `header_timeout_s`, when a client
-still sends a body `LINGER_S` after it was answered, and when it takes nothing of an answer for `STALLED_S`.
-How long a body may take that is still wanted is for `service.patience`. What cannot be taken for a request is
-answered with a problem document as well, without the application hearing of it.
+still sends `LINGER_S` after it was answered, and when it takes nothing of an answer for `STALLED_S`. What an
+answered client still sends is dropped: were the connection closed at once, it would be reset, and the answer
+perhaps never read. How long a body may take that is still wanted is for `service.patience`. What cannot be
+taken for a request is answered with a problem document as well, without the application hearing of it.
 """
 
 import asyncio
 import secrets
 import sys
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
 import h11
 import uvicorn
@@ -53,11 +54,13 @@ class EdgeProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Called when a client has connected."""
-        super().connection_made(transport)
+        self._is_ending = False
+        self._wire = transport
+        super().connection_made(cast(asyncio.Transport, _HeldOpen(transport, self)))
         edge = cast(EdgeConfig, self.config).edge
         self._head = _Timer(edge.header_timeout_s, self._on_late_head)
-        self._linger = _Timer(LINGER_S, self.transport.abort)
-        self._stalled = _Timer(STALLED_S, self.transport.abort)
+        self._linger = _Timer(LINGER_S, self._wire.abort)
+        self._stalled = _Timer(STALLED_S, self._wire.abort)
         if len(self.connections) > edge.max_connections:
             self.app = _refusing(edge.max_connections)
         self._head.start()
@@ -70,13 +73,45 @@ class EdgeProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called with whatever arrives."""
-        super().data_received(data)
-        self._watch()
+        if not self._is_ending:
+            super().data_received(data)
+            self._watch()
 
     def on_response_complete(self) -> None:
         """Called when an answer has been sent."""
         super().on_response_complete()
         self._watch()
+
+    def shutdown(self) -> None:
+        """Called when the server stops."""
+        if self._is_ending:
+            self._wire.abort()
+        else:
+            super().shutdown()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether the last answer on this connection was given."""
+        return self._is_ending or self._wire.is_closing()
+
+    def end(self) -> None:
+        """Ends the connection; when the client is still within a body, not before it stops sending."""
+        if self.is_ending:
+            return
+        if self.conn.their_state is h11.SEND_BODY:
+            self._hear_out()
+        else:
+            self._wire.close()
+
+    def _hear_out(self) -> None:
+        if not self._wire.can_write_eof():  # TLS
+            self._wire.close()
+            return
+        self._is_ending = True
+        self._head.stop()
+        self._wire.write_eof()
+        self.flow.resume_reading()
+        self._linger.start()
 
     def pause_writing(self) -> None:
         """Called when the client does not keep up with what is sent."""
@@ -127,7 +162,9 @@ class EdgeProtocol(H11Protocol):
             self.cycle.message_event.set()
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.write(self._problem(error))
-        self.transport.close()
+            self._hear_out()
+        else:
+            self._wire.close()
 
     def _problem(self, error: TimbrescopeError) -> bytes:
         response = _ending_response(error)
@@ -155,6 +192,23 @@ def _refusing(max_connections: int) -> ASGIApp:
         await _ending_response(error)(scope, receive, send)
 
     return refuse
+
+
+class _HeldOpen:
+    """A connection's transport, which its protocol decides when to close."""
+
+    def __init__(self, wire: asyncio.Transport, protocol: EdgeProtocol) -> None:
+        self._wire = wire
+        self._protocol = protocol
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._wire, name)
+
+    def is_closing(self) -> bool:
+        return self._protocol.is_ending
+
+    def close(self) -> None:
+        self._protocol.end()
 
 
 class _Timer:

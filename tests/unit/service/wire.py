@@ -1,6 +1,7 @@
 """A client that sends bytes as they are, for requests that no library would send."""
 
 import json
+import select
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -43,6 +44,10 @@ class Connection:
         """Sends bytes."""
         for piece in pieces:
             self._socket.sendall(piece)
+
+    def has_heard(self) -> bool:
+        """Whether an answer, or the end of the connection, has come."""
+        return bool(select.select([self._socket], [], [], 0)[0])
 
     def answer(self) -> Answer:
         """The next answer."""
