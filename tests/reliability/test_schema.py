@@ -71,7 +71,7 @@ def places() -> Iterator[Places]:
 def test_the_api_is_as_described(holder: str, places: Places, size: Size, seed: int, report: Report) -> None:
     keys = {"nobody": {}, "operator": {"operator": ADMIN_KEY}, "peers": places.keys}[holder]
     short = ("stateful",) if holder == "peers" else ("examples",)
-    chosen = SchemaRun(holder, keys, size.of(2, 60), PHASES if size.is_full else short)
+    chosen = SchemaRun(holder, keys, size.of(2, 25), PHASES if size.is_full else short)
     url = places.open_url if holder == "nobody" else places.closed_url
     outcome = run(chosen, url, places.folder, place=places.place, seed=seed)
     outcome.require_none_failed()
