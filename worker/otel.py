@@ -5,6 +5,7 @@ over HTTP and the console are spoken. Exceptions are not recorded, for their mes
 """
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -26,6 +27,8 @@ from worker.tracing import Attributes, SpanKind
 
 log = logging.getLogger(__name__)
 
+STOP_S = 2.0
+
 _KINDS: Mapping[SpanKind, OtelKind] = {
     "internal": OtelKind.INTERNAL,
     "server": OtelKind.SERVER,
@@ -40,7 +43,8 @@ def open_tracer(service: str, environment: Mapping[str, str]) -> "OtelTracer":
     is_named = "OTEL_SERVICE_NAME" in environment or SERVICE_NAME in environment.get(
         "OTEL_RESOURCE_ATTRIBUTES", ""
     )
-    provider = TracerProvider(resource=Resource.create({} if is_named else {SERVICE_NAME: service}))
+    resource = Resource.create({} if is_named else {SERVICE_NAME: service})
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
     for name in (environment.get("OTEL_TRACES_EXPORTER") or "otlp").split(","):
         exporter = _EXPORTERS.get(name.strip().lower())
         if exporter is None:
@@ -94,8 +98,10 @@ class OtelTracer:
         return carrier.get("traceparent", "")
 
     def stop(self) -> None:
-        """Exports what is left and ends."""
-        self._provider.shutdown()
+        """Exports what is left, if the collector takes it soon: nothing is to wait for one that is away."""
+        export = threading.Thread(target=self._provider.shutdown, name="last spans", daemon=True)
+        export.start()
+        export.join(STOP_S)
 
 
 class OtelSpan:

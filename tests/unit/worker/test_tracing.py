@@ -1,6 +1,8 @@
 """Traces: nothing unless it is asked for, and then spans with the right parents at a real collector."""
 
 import logging
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -142,3 +144,16 @@ def test_it_is_not_imported_unless_it_is_asked_for() -> None:
     ).stdout.split()
     assert "worker.tracing" in imported
     assert [name for name in imported if name.startswith(("opentelemetry.exporter", "worker.otel"))] == []
+
+
+def test_a_collector_that_is_away_holds_nobody_up() -> None:
+    program = (
+        "import time; from worker import tracing; tracing.start('x')\n"
+        "with tracing.span('work'): pass\n"
+        "tracing.stop()"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections, and answers nothing
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        command = [sys.executable, "-c", program]
+        environment = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": url, "OTEL_EXPORTER_OTLP_TIMEOUT": "3600"}
+        subprocess.run(command, env=environment, check=True, timeout=60.0)
