@@ -6,10 +6,15 @@ jobs back to the queue. The pool's processes die with their parent.
 
 import os
 import platform
+import signal
 import sys
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
 
 from celery.exceptions import SecurityWarning
+from celery.signals import worker_ready
 
 from worker.application import worker_app
 from worker.catalog import Catalog
@@ -47,6 +52,11 @@ def main(settings: WorkerSettings) -> int:
         without_mingle=True,
         without_heartbeat=True,
     )
+
+    @worker_ready.connect(weak=False)
+    def on_ready(**_: object) -> None:
+        give_back_before_quitting(settings)
+
     try:
         worker.start()
     finally:
@@ -60,8 +70,26 @@ def limit_threads(threads: int) -> None:
         os.environ[name] = str(threads)
 
 
+def give_back_before_quitting(settings: WorkerSettings) -> None:
+    """From now on SIGQUIT gives jobs back before Celery ends what works on them: no attempt counts."""
+    quit_at_once = signal.getsignal(signal.SIGQUIT)
+    if isinstance(quit_at_once, _GivesBack) or not callable(quit_at_once):
+        return  # Celery says that it is ready whenever it has found Redis again
+    signal.signal(signal.SIGQUIT, _GivesBack(settings, quit_at_once))
+
+
+@dataclass(frozen=True)
+class _GivesBack:
+    settings: WorkerSettings
+    then: Callable[[int, FrameType | None], object]
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        leave(self.settings)
+        self.then(number, frame)
+
+
 def leave(settings: WorkerSettings) -> None:
-    """Speaks for processes that were ended in haste: they are there no more, and their jobs are anybody's."""
+    """Speaks for processes that are ended in haste: they are there no more, and their jobs are anybody's."""
     redis, own = connect(settings.redis_url), names_of_worker(os.getpid())
     try:
         Catalog(redis).withdraw_all(own)

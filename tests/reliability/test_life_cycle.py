@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -176,8 +177,9 @@ def test_jobs_that_an_older_version_has_stored_are_done(service: Service, client
         for name, entry in OLD_STORE["keys"].items():
             _restore(redis, name, entry)
     wait_for(service, job_id, JobStatus.SUCCEEDED)
-    listed = client.get("/jobs").json()["jobs"]
-    assert job_id in [each["id"] for each in listed]
+    newer = str(uuid.UUID(int=uuid.UUID(job_id).int + 1))
+    listed = client.get("/jobs", params={"limit": 1, "cursor": newer}).json()["jobs"]
+    assert [each["id"] for each in listed] == [job_id]
     assert client.delete(f"/jobs/{job_id}").status_code == 204
 
 
