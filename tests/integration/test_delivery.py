@@ -151,8 +151,9 @@ def test_a_worker_that_is_stopped_in_haste_gives_its_job_back(one_process: Stack
     one_process.worker.stop(signal.SIGQUIT)
     problem = watch.client.get("/health/ready")
     assert (problem.status_code, problem.json()["type"]) == (503, "/problems/no-worker")
+    assert watch.store.get(job_id).attempts == 0  # the one that was stopped does not count
     one_process.worker = start_worker(one_process.folder, one_process.settings)
-    watch.wait_for(job_id, JobStatus.RUNNING, attempts=2)
+    watch.wait_for(job_id, JobStatus.RUNNING, attempts=1)
     watch.client.delete(f"/jobs/{job_id}")
 
 

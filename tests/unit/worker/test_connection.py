@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pytest
 from redis.exceptions import ConnectionError, TimeoutError
@@ -114,5 +115,6 @@ def test_a_change_that_was_not_answered_is_made_once(proxy: Proxy) -> None:
     assert proxy.has_swallowed
     assert ended.status is JobStatus.SUCCEEDED
     assert store.outcomes() == {("explain", "succeeded"): 1}
-    events = [fields[b"event"] for _, fields in redis.xrange(keys.events(job.id))]
+    entries = cast(list[tuple[bytes, dict[bytes, bytes]]], redis.xrange(keys.events(job.id)))
+    events = [fields[b"event"] for _, fields in entries]
     assert [b"succeeded" in event for event in events] == [False, False, True]
