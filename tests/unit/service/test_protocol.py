@@ -11,7 +11,8 @@ import pytest
 
 from service import protocol
 from service.guard import MAX_ADDRESS_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
-from tests.unit.service.conftest import StartApi
+from service.settings import ServiceSettings
+from tests.unit.service.conftest import StartApi, serving
 from tests.unit.service.requests_made import wav
 from tests.unit.service.wire import Connection, connected, head
 from worker.catalog import Catalog
@@ -23,10 +24,21 @@ FORM_END = b"\r\n--b--\r\n"
 CLASSIFY = "POST /classify HTTP/1.1"
 
 
-@pytest.fixture
-def hasty(start_api: StartApi, models: Catalog) -> httpx.Client:
+@pytest.fixture(scope="module")
+def hasty_url(redis_server: str) -> Iterator[str]:
     """An API that does not wait long."""
-    return start_api(header_timeout_s=0.4, upload_idle_s=0.4, upload_timeout_s=1.0)
+    settings = ServiceSettings(
+        redis_url=redis_server, port=0, header_timeout_s=0.4, upload_idle_s=0.4, upload_timeout_s=1.0
+    )
+    with serving(settings) as url:
+        yield url
+
+
+@pytest.fixture
+def hasty(hasty_url: str, models: Catalog) -> Iterator[httpx.Client]:
+    """A client of it."""
+    with httpx.Client(base_url=hasty_url, timeout=60.0) as client:
+        yield client
 
 
 NO_REQUESTS: dict[str, bytes] = {
