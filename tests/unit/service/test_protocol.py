@@ -305,6 +305,16 @@ def test_who_is_answered_may_not_go_on_sending_for_ever(
         assert connection.answer().status == 200
 
 
+@pytest.mark.parametrize("first", ["POST /no/such/path HTTP/1.1", "POST /no/such/path HTTP/1.0"])
+def test_an_early_answer_is_not_lost(api: httpx.Client, first: str) -> None:
+    """The connection ends with the answer, while most of the body is still on its way."""
+    body = bytes(20_000_000)
+    with connected(api) as connection:
+        connection.send(head(first, "Connection: close", f"Content-Length: {len(body)}"), body)
+        assert connection.answer().status == 404
+        assert connection.is_closed()
+
+
 def test_who_does_not_read_is_let_go(start_api: StartApi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "STALLED_S", 0.5)
     api = start_api()
