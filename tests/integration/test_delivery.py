@@ -38,7 +38,8 @@ class Watcher:
 
     def __init__(self, stack: Stack) -> None:
         self.client = stack.client
-        self.store = JobStore(Redis.from_url(stack.redis_url), Lifetimes(600.0, 600.0, 600.0))
+        self.redis = Redis.from_url(stack.redis_url)
+        self.store = JobStore(self.redis, Lifetimes(600.0, 600.0, 600.0))
 
     def post_long(self) -> str:
         """A job that runs for a good while: its id."""
@@ -69,8 +70,10 @@ class Watcher:
 
 
 @pytest.fixture
-def watch(one_process: Stack) -> Watcher:
-    return Watcher(one_process)
+def watch(one_process: Stack) -> Iterator[Watcher]:
+    watcher = Watcher(one_process)
+    with watcher.redis:
+        yield watcher
 
 
 def test_a_running_job_that_is_cancelled_stops_soon(one_process: Stack, watch: Watcher) -> None:
@@ -167,10 +170,11 @@ def test_a_job_beyond_the_time_limit_fails() -> None:
     }
     with running_stack(folder, **limits) as stack:
         watch = Watcher(stack)
-        job = watch.wait_for(watch.post_long(), JobStatus.FAILED)
-        assert job.error is not None
-        assert job.error.type == "/problems/time-limit"
-        watch.wait_for(watch.post_short(), JobStatus.SUCCEEDED)
+        with watch.redis:
+            job = watch.wait_for(watch.post_long(), JobStatus.FAILED)
+            assert job.error is not None
+            assert job.error.type == "/problems/time-limit"
+            watch.wait_for(watch.post_short(), JobStatus.SUCCEEDED)
     shutil.rmtree(folder)
 
 
