@@ -2,11 +2,13 @@
 
 A few bars for two instruments each, written down below note by note, rendered with FluidR3_GM: sound for
 trying the service out and for the tests, ours to give away. Each clip is stored as 16-bit WAV, its notes as a
-MIDI file; of `WITH_STEMS` each instrument's part too, as 16-bit FLAC.
+MIDI file; of `WITH_STEMS` each instrument's part too, as 16-bit FLAC. The page's own examples, one for each
+instrument of the vocabulary with another beside it, are MIDI files alone: whoever analyses one plays it.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import soundfile
@@ -18,7 +20,9 @@ from ml.synthesis.mix import render_clip
 from ml.synthesis.render import SAMPLE_RATE_HZ
 from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT, find_bank
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+PAGE_EXAMPLES = ROOT / "service" / "static" / "examples"
 CLIP_S = 5.0
 BEAT_S = 0.5
 WITH_STEMS = "trumpet-and-celesta"
@@ -37,6 +41,77 @@ DUETS: dict[str, dict[str, Line]] = {
         "Violin": ((69, 2), (71, 1), (72, 3), (None, 1), (67, 2)),
         "Hammond Organ": ((None, 1), (60, 3), (65, 2), (62, 3)),
     },
+}
+
+# Each instrument's own tune, in a register that it likes; and who accompanies it with theirs.
+TUNES: dict[str, Line] = {
+    "Acoustic Grand Piano": (
+        (60, 0.5),
+        (64, 0.5),
+        (67, 0.5),
+        (72, 1),
+        (71, 0.5),
+        (67, 1),
+        (65, 1),
+        (64, 2),
+        (60, 2),
+    ),
+    "Nylon Acoustic Guitar": (
+        (52, 0.5),
+        (59, 0.5),
+        (64, 0.5),
+        (67, 0.5),
+        (71, 1),
+        (67, 0.5),
+        (64, 0.5),
+        (59, 1),
+        (57, 2),
+        (52, 2),
+    ),
+    "String Ensemble 1": ((60, 2), (64, 2), (62, 2), (67, 3)),
+    "Piccolo": (
+        (86, 0.5),
+        (88, 0.5),
+        (91, 1),
+        (88, 0.5),
+        (86, 0.5),
+        (84, 1),
+        (None, 0.5),
+        (86, 1.5),
+        (91, 2),
+    ),
+    "Celesta": ((79, 0.5), (83, 0.5), (86, 0.5), (84, 1), (79, 0.5), (76, 1), (79, 1), (83, 1), (84, 2)),
+    "Acoustic Bass": ((36, 1), (43, 1), (41, 1), (38, 1), (36, 1), (40, 1), (43, 2)),
+    "Trumpet": ((67, 1), (72, 1.5), (71, 0.5), (69, 1), (67, 2), (None, 0.5), (64, 0.5), (72, 2)),
+    "Square Wave Lead": (
+        (64, 0.5),
+        (67, 0.5),
+        (71, 0.5),
+        (76, 1),
+        (74, 0.5),
+        (71, 1),
+        (67, 1),
+        (69, 2),
+        (64, 1.5),
+    ),
+    "Hammond Organ": ((55, 1), (60, 2), (62, 1), (64, 2), (59, 3)),
+    "Violin": ((69, 1), (74, 1.5), (76, 0.5), (77, 1), (76, 2), (72, 1), (74, 2)),
+    "Soprano Sax": ((70, 0.5), (72, 0.5), (75, 1.5), (74, 0.5), (72, 1), (70, 2), (67, 1), (70, 2)),
+    "New Age Pad": ((48, 3), (55, 3), (53, 3)),
+}
+COMPANIONS = {
+    "Acoustic Grand Piano": "Violin",
+    "Nylon Acoustic Guitar": "Soprano Sax",
+    "String Ensemble 1": "Trumpet",
+    "Piccolo": "Hammond Organ",
+    "Celesta": "Acoustic Bass",
+    "Acoustic Bass": "Acoustic Grand Piano",
+    "Trumpet": "Celesta",
+    "Square Wave Lead": "New Age Pad",
+    "Hammond Organ": "Nylon Acoustic Guitar",
+    "Violin": "Acoustic Bass",
+    "Soprano Sax": "String Ensemble 1",
+    "New Age Pad": "Piccolo",
 }
 
 
@@ -64,6 +139,22 @@ def main() -> None:
             for instrument, stem in zip(lines, clip.stems, strict=True):
                 part = EXAMPLES / f"{slug_of(instrument)}.flac"
                 soundfile.write(part, stem, SAMPLE_RATE_HZ, subtype="PCM_16")
+    write_page_examples()
+
+
+def write_page_examples() -> None:
+    """Write the examples of the page, and the list of them."""
+    PAGE_EXAMPLES.mkdir(exist_ok=True)
+    entries = []
+    for lead, companion in COMPANIONS.items():
+        name = slug_of(lead)
+        stems = tuple(stem_of(instrument, TUNES[instrument]) for instrument in (lead, companion))
+        plan = ClipPlan(name, "validation", CLIP_S, reverb=True, chorus=True, stems=stems)
+        (PAGE_EXAMPLES / f"{name}.mid").write_bytes(clip_midi(plan))
+        entries.append(
+            {"title": f"{lead}, with {companion}", "file": f"{name}.mid", "instruments": [lead, companion]}
+        )
+    (PAGE_EXAMPLES / "examples.json").write_text(json.dumps({"examples": entries}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The pages for people: an index and the API's documentation. Nothing in them is loaded from elsewhere."""
+"""The pages for people: the one that explains recordings, and the API's documentation. Nothing in them is loaded from elsewhere."""
 
 from importlib.resources import files
 
@@ -15,10 +15,10 @@ router = APIRouter(tags=["service"], default_response_class=HTMLResponse)
 @router.get(
     "/",
     responses={200: raw_answer("The page", {"text/html": "<!doctype html>..."}), **problems()},
-    summary="A page that says what is here",
+    summary="The page: drop a recording, see and hear why",
 )
 async def index() -> HTMLResponse:
-    """Links to everything that can be looked at."""
+    """Takes a recording, shows its instruments, maps and proof, and plays them; `/?job=ID` shows a finished job."""
     return _page("index.html")
 
 

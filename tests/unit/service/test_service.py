@@ -27,7 +27,7 @@ def test_metrics(start_api: StartApi, models: Catalog) -> None:
     api.delete(cancelled)
     api.get(kept)
     api.get("/no/such/path")
-    api.get("/static/index.css")
+    api.get("/static/page/page.css")
     answer = api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     lines = answer.text.splitlines()

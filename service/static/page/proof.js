@@ -1,0 +1,19 @@
+// How far to trust a map, in words.
+
+import { h } from "./dom.js";
+import { qualitySentences, warningSentence } from "./texts.js";
+
+/** The measured quality of an explanation: each sentence marked good or poor, then the warnings. */
+export function proofOf(explanation) {
+  const { warnings } = explanation.quality;
+  const sentences = qualitySentences(explanation).map(({ isGood, text }) =>
+    h("li", { class: isGood ? "good" : "poor" }, h("span", { class: "mark" }, isGood ? "✓ " : "✗ "),
+      h("span", { class: "visually-hidden" }, isGood ? "Good: " : "Poor: "), text));
+  return [
+    warnings.length
+      ? h("div", { class: "warning", role: "note" }, h("strong", {}, "Read this map with care."),
+        h("ul", {}, warnings.map((warning) => h("li", {}, warningSentence(warning)))))
+      : null,
+    h("ul", { class: "proof" }, sentences),
+  ];
+}
