@@ -13,8 +13,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from bench import browser, rows
 from bench.measure import Measurement, run
-from bench.rows import ROWS
+
+ROWS = (*rows.ROWS, *browser.ROWS)
 
 TABLE_WIDTH = 150
 
