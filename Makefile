@@ -1,7 +1,7 @@
 # Everything a person needs to run, test and change Timbrescope. `make help` lists the targets.
 # Each target sets up what it needs first; once that is done, none of them needs the network (except a missing set-up).
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-reliability check lint bench openapi fmt clean
+.PHONY: help install run browser test test-reliability check lint bench openapi fmt clean
 
 BIN := .venv/bin
 SCRATCH := build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -15,7 +15,10 @@ install: ## set up this machine: system packages and .venv (PYTHON=... chooses t
 run: install ## start the whole service on http://127.0.0.1:8000; Ctrl-C stops it
 	@exec $(BIN)/timbrescope up
 
-test: lint ## every check and every test
+browser: install ## set up chromium too, for the tests of the page and for bench
+	@sh scripts/setup.sh browser
+
+test: lint browser ## every check and every test
 	$(BIN)/pytest
 
 test-reliability: install ## the reliability tests in full (ROW=... chooses a row of the table)
@@ -30,7 +33,7 @@ lint: install
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-bench: install ## measure (ROW=... chooses a row of the table)
+bench: browser ## measure (ROW=... chooses a row of the table)
 	$(BIN)/python -m bench $(ROW)
 
 openapi: install ## write openapi/openapi.json anew from the code

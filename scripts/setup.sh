@@ -1,12 +1,15 @@
 #!/bin/sh
 # Sets up everything Timbrescope needs on this machine, and nothing twice: system packages (libfluidsynth, a General
 # MIDI SoundFont, redis-server), a virtual environment in .venv, and the pinned Python packages. A second call takes a
-# fraction of a second and needs no network. PYTHON=... chooses the interpreter.
+# fraction of a second and needs no network. PYTHON=... chooses the interpreter. `setup.sh browser` sets up chromium
+# as well, which nothing but the tests of the page needs.
 set -eu
 cd "$(dirname "$0")/.."
 
 VENV=.venv
 STAMP=$VENV/.timbrescope-setup
+WITH_BROWSER=
+[ "${1:-}" != browser ] || WITH_BROWSER=yes
 
 say() { printf '%s\n' "timbrescope setup: $*"; }
 die() { printf '%s\n' "timbrescope setup: $*" >&2; exit 1; }
@@ -46,6 +49,10 @@ have_soundfont() { # the bank that ml.synthesis.soundfonts looks for, where it l
     return 1
 }
 
+have_browser() { # where tests/integration/page/conftest.py looks
+    have chromium || have chromium-browser || have google-chrome || [ -e /Applications/Chromium.app ]
+}
+
 usable_python() { # an interpreter that is new enough for the code and known to the libraries
     have "$1" && "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null
 }
@@ -66,6 +73,7 @@ apt_packages() { # what is missing here, by Debian's names
     have_fluidsynth || echo libfluidsynth3
     have_soundfont || echo fluid-soundfont-gm
     have redis-server || echo redis-server
+    [ -z "$WITH_BROWSER" ] || have_browser || echo chromium
     [ -x "$VENV/bin/python" ] && return 0
     if python=$(find_python); then
         can_make_venv "$python" || "$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'
@@ -95,6 +103,7 @@ apt_install() {
 brew_packages() {
     have_fluidsynth || echo fluid-synth
     have redis-server || echo redis
+    [ -z "$WITH_BROWSER" ] || have_browser || echo chromium
     find_python >/dev/null || echo python@3.13
 }
 
@@ -114,6 +123,7 @@ install_system_packages() {
         have_fluidsynth || die "libfluidsynth 2 or 3 is missing: install it with this system's package manager"
         have_soundfont || die "$NO_SOUNDFONT"
         have redis-server || die "redis-server is missing: install it with this system's package manager"
+        [ -z "$WITH_BROWSER" ] || have_browser || die "chromium is missing: install it with this system's package manager"
     fi
 }
 

@@ -5,6 +5,7 @@ starts its own with `processes.running_stack`. When a test that used it fails, t
 logs is shown.
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
@@ -37,7 +38,13 @@ def stack() -> Iterator[Stack]:
 
 
 def _models(folder: Path) -> Path:
-    """The shipped models, of which the default one has a small atlas and the others have none."""
+    """The shipped models, of which the default one has a small atlas and the others have none.
+
+    The atlas that is shipped is there for who makes screenshots alone.
+    """
+    if os.environ.get("SCREENSHOTS"):
+        folder.symlink_to(SHIPPED_MODELS)
+        return folder
     for card in SHIPPED_MODELS.glob(f"*/{CARD_NAME}"):
         (folder / card.parent.name).mkdir(parents=True)
         for file in card.parent.iterdir():

@@ -1,0 +1,124 @@
+"""A real browser for the tests of the page: chromium, driven by Playwright, against the shared service.
+
+Every page that a test opens is watched: a fault in its scripts, a breach of its Content-Security-Policy or a
+request to anywhere else fails the test.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.integration.processes import ROOT, Stack
+
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    # A microphone that beeps, and nobody to ask whether it may be used.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+MAC = "/Applications/Chromium.app/Contents/MacOS/Chromium"
+WAIT_MS = 120_000
+
+EXAMPLE = ROOT / "examples" / "trumpet-and-celesta.wav"
+
+OpenPage = Callable[..., Page]
+
+
+def chromium() -> str:
+    """The browser of this machine."""
+    found = next((path for path in map(shutil.which, NAMES) if path), MAC if Path(MAC).exists() else None)
+    assert found, "chromium is missing: run `make test`, which installs it"
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The browser."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser: Browser, stack: Stack) -> Iterator[OpenPage]:
+    """Opens a page in a context of its own: `open_page(path, base=..., is_ready=..., **context options)`."""
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
+
+    def open_one(path: str = "/", *, base: str = "", is_ready: bool = True, **options: object) -> Page:
+        url = base or stack.url
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        page.on("pageerror", lambda error: faults.append(f"fault: {error}"))
+        page.on("console", lambda message: faults.extend(_complaints(message)))
+        page.on("request", lambda request: faults.extend(_elsewhere(request.url, url)))
+        page.goto(f"{url}{path}")
+        if is_ready:
+            page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert faults == []
+
+
+def _complaints(message: ConsoleMessage) -> list[str]:
+    # That a request was answered with a problem is the browser's to log and the page's to show.
+    is_answer = message.text.startswith("Failed to load resource")
+    return [f"console: {message.text}"] if message.type in ("error", "warning") and not is_answer else []
+
+
+def _elsewhere(url: str, base: str) -> list[str]:
+    return [] if url.startswith((base, f"blob:{base}", "data:")) else [f"request to {url}"]
+
+
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    """The page as it opens."""
+    return open_page()
+
+
+@pytest.fixture
+def explained(page: Page) -> Page:
+    """The page with a finished explanation of the example."""
+    send(page, EXAMPLE)
+    return page
+
+
+def send(page: Page, file: Path) -> None:
+    """Sends a file and waits until its map is there."""
+    page.set_input_files("#file", file)
+    wait_for_map(page)
+
+
+def wait_for_map(page: Page) -> None:
+    """Until an explanation is shown."""
+    page.wait_for_selector("#result:not([hidden])")
+    page.wait_for_selector(".card")
+    page.wait_for_selector(".map:not([aria-label*='no instrument'])")
+
+
+def picture(page: Page, selector: str = "#map-place canvas") -> str:
+    """What a canvas shows, as a data URL."""
+    return str(page.eval_on_selector(selector, "canvas => canvas.toDataURL()"))
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Keeps a screenshot for the documentation, where a folder for that is named."""
+    folder = os.environ.get("SCREENSHOTS")
+    if folder:
+        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
