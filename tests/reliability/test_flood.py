@@ -4,8 +4,13 @@ And what nobody waits for never keeps what people wait for waiting longer than f
 """
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -14,7 +19,7 @@ import pytest
 
 from ml.dataset.shards import CLIPS_PER_SHARD
 from tests.integration import sounds
-from tests.integration.processes import ANEW, Process, wait_until
+from tests.integration.processes import ANEW, ROOT, Process, wait_until
 from tests.reliability.chaos import ADMIN_KEY, Service, n_ended, n_ends, submit
 from tests.reliability.conftest import Size
 from tests.reliability.orders import orders_of
@@ -37,9 +42,11 @@ def test_every_submission_of_a_flood_is_answered_and_every_accepted_one_ends(
     n_submissions = size.of(300, 2_000)
     known = submit(client, orders_of("classify")[0]).job_id
     wait_until(lambda: service.job(known).status.is_terminal, END_S, "a job")
-    calm_s = [_timed_get(client, known) for _ in range(200)]
+    with _looking(service, known) as calm_s:
+        time.sleep(size.of(3, 10))
     n_before, began_at = n_ended(service), time.monotonic()
-    answers, under_load_s = asyncio.run(_flood(service.url, n_submissions, known))
+    with _looking(service, known) as under_load_s:
+        answers = asyncio.run(_flood(service.url, n_submissions))
     flood_s = time.monotonic() - began_at
     statuses = Counter(answer.status_code for answer in answers)
     assert set(statuses) <= {202, 429, 503}
@@ -104,38 +111,28 @@ def _starts(worker: Process) -> list[str]:
     return [line for line in worker.text().splitlines() if "message=started" in line]
 
 
-async def _flood(url: str, n_submissions: int, known: str) -> tuple[list[httpx.Response], list[float]]:
-    """All submissions at once, while somebody looks at a job: the answers, and how long each look took."""
+@contextmanager
+def _looking(service: Service, job_id: str) -> Iterator[list[float]]:
+    """Somebody looks at a job all the while; how long each look took in seconds, once the context is left."""
+    command = [sys.executable, "-m", "tests.reliability.looks", f"{service.url}/jobs/{job_id}"]
+    looks_s: list[float] = []
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as looker:
+        time.sleep(1.0)  # it takes a moment to start
+        yield looks_s
+        said, _ = looker.communicate()
+    looks_s.extend(json.loads(said))
+
+
+async def _flood(url: str, n_submissions: int) -> list[httpx.Response]:
+    """The answers to all submissions, sent at once."""
     limits = httpx.Limits(max_connections=N_CONNECTIONS, max_keepalive_connections=N_CONNECTIONS)
     form = httpx.Request("POST", url, files={"file": ("x", sounds.audio_file(sounds.tone(0.5)))})
     body, headers = form.read(), {"Content-Type": form.headers["Content-Type"]}
     free = asyncio.Semaphore(N_CONNECTIONS)  # the client's own pool takes minutes over so many
-    looks_s: list[float] = []
-    is_over = asyncio.Event()
-
-    async def look(client: httpx.AsyncClient) -> None:
-        while not is_over.is_set():
-            began_at = time.monotonic()
-            assert (await client.get(f"/jobs/{known}")).status_code == 200
-            looks_s.append(time.monotonic() - began_at)
-            await asyncio.sleep(0.02)
 
     async def send(client: httpx.AsyncClient) -> httpx.Response:
         async with free:
             return await client.post("/classify", content=body, headers=headers)
 
-    async with (
-        httpx.AsyncClient(base_url=url, timeout=ANSWER_S, headers=ANEW, limits=limits) as many,
-        httpx.AsyncClient(base_url=url, timeout=ANSWER_S) as other,
-    ):
-        looking = asyncio.create_task(look(other))
-        answers = await asyncio.gather(*(send(many) for _ in range(n_submissions)))
-        is_over.set()
-        await looking
-    return list(answers), looks_s
-
-
-def _timed_get(client: httpx.Client, job_id: str) -> float:
-    began_at = time.monotonic()
-    assert client.get(f"/jobs/{job_id}").status_code == 200
-    return time.monotonic() - began_at
+    async with httpx.AsyncClient(base_url=url, timeout=ANSWER_S, headers=ANEW, limits=limits) as client:
+        return list(await asyncio.gather(*(send(client) for _ in range(n_submissions))))
