@@ -39,11 +39,11 @@ pytestmark = pytest.mark.slow
 def test_every_submission_of_a_flood_is_answered_and_every_accepted_one_ends(
     service: Service, client: httpx.Client, size: Size, report: Report
 ) -> None:
-    n_submissions = size.of(300, 2_000)
+    n_submissions = size.of(240, 2_000)
     known = submit(client, orders_of("classify")[0]).job_id
     wait_until(lambda: service.job(known).status.is_terminal, END_S, "a job")
     with _looking(service, known) as calm_s:
-        time.sleep(size.of(3, 10))
+        time.sleep(size.of(2, 10))
     n_before, began_at = n_ended(service), time.monotonic()
     with _looking(service, known) as under_load_s:
         answers = asyncio.run(_flood(service.url, n_submissions))

@@ -33,8 +33,8 @@ def test_every_job_ends_once_and_as_in_a_calm_run(
     service: Service, client: httpx.Client, size: Size, seed: int, report: Report
 ) -> None:
     draw = random.Random(seed)
-    orders = mixed(size.of(48, 300), draw)
-    victims = (["worker", "process"] * 5)[: size.of(3, 10)] + ["redis"] * size.of(1, 2)
+    orders = mixed(size.of(30, 300), draw)
+    victims = (["worker", "process"] * 5)[: size.of(2, 10)] + ["redis"] * size.of(1, 2)
     draw.shuffle(victims)
     calm = _calm_outcomes(service, orders)
     n_before = n_ended(service)

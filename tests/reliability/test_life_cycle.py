@@ -84,7 +84,8 @@ def test_workers_are_replaced_one_by_one_under_load(
     service: Service, client: httpx.Client, size: Size, seed: int, report: Report
 ) -> None:
     """Nothing is lost, and nothing is done twice."""
-    orders = mixed(size.of(16, 60), random.Random(seed))
+    size.require_full()
+    orders = mixed(60, random.Random(seed))
     n_before = n_ended(service)
     submitted: list[Any] = []
     sending = threading.Thread(target=lambda: submitted.extend(submit_all(client, orders, 2)))
@@ -134,8 +135,9 @@ def test_a_worker_that_may_not_finish_gives_its_job_to_another(
 
 
 def test_processes_do_not_outlive_a_worker_whose_parent_dies_alone(
-    service: Service, client: httpx.Client
+    service: Service, client: httpx.Client, size: Size
 ) -> None:
+    size.require_full()
     job_id = submit(client, long_order(client)).job_id
     wait_for(service, job_id, JobStatus.RUNNING)
     orphaned = worker_of(service, job_id)
@@ -147,7 +149,10 @@ def test_processes_do_not_outlive_a_worker_whose_parent_dies_alone(
     assert n_ends(service, job_id) == 1
 
 
-def test_the_api_is_restarted_while_clients_wait_and_follow(service: Service, client: httpx.Client) -> None:
+def test_the_api_is_restarted_while_clients_wait_and_follow(
+    service: Service, client: httpx.Client, size: Size
+) -> None:
+    size.require_full()
     order = long_order(client, 11)
     job_id = submit(client, order).job_id
     with ThreadPoolExecutor(2) as pool:
