@@ -4,14 +4,18 @@ Every page that a test opens is watched: a fault in its scripts, a breach of its
 request to anywhere else fails the test.
 """
 
+import io
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from ml.drawing import png
 from tests.integration.processes import ROOT, Stack
 
 FLAGS = (
@@ -121,4 +125,5 @@ def screenshot(page: Page, name: str) -> None:
     """Keeps a screenshot for the documentation, where a folder for that is named."""
     folder = os.environ.get("SCREENSHOTS")
     if folder:
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        taken = Image.open(io.BytesIO(page.screenshot(full_page=True))).convert("RGB")
+        (Path(folder) / f"{name}.png").write_bytes(png(np.asarray(taken)))
