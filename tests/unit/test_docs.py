@@ -54,6 +54,7 @@ from service.forms import CheckForm, ExplainForm
 from service.orders import DatasetRequest, TrainingRequest
 from service.settings import ServiceSettings
 from tests.readme import COMMAND_LANGUAGES, PAGES, README, ROOT, Block, blocks, readme
+from tests.reliability.table import table as proof_table
 from timbrescope.cli import app
 from worker.problems import problem_of
 from worker.settings import SharedSettings, WorkerSettings
@@ -220,6 +221,11 @@ def test_figures_in_the_text_are_those_of_the_report(heading: str) -> None:
     said = set(re.findall(r"\d\.\d{3}", section))
     assert said
     assert said <= set(re.findall(r"\d\.\d{3}", REPORT.read_text(encoding="utf-8")))
+
+
+def test_the_table_of_proof_is_that_of_the_reports() -> None:
+    """`python -m tests.reliability.table` prints it."""
+    assert proof_table() in readme()
 
 
 def test_pairs_and_differences_in_the_text_are_those_of_the_report() -> None:
