@@ -88,7 +88,7 @@ def test_every_row_of_a_picture_shows_the_nearest_band(page: Page) -> None:
     n_rows, bands = page.evaluate(call, frequencies_hz.tolist())
     low, high = np.log(np.float32(frequencies_hz[[0, -1]]))
     wanted = np.exp(high - (np.arange(n_rows) + 0.5) / n_rows * (high - low))
-    nearest = np.abs(wanted[:, None] - np.float32(frequencies_hz)[None, :]).argmin(axis=1)
+    nearest = np.abs(wanted[:, None] - frequencies_hz.astype(np.float32)[None, :]).argmin(axis=1)
     assert bands == nearest.tolist()
 
 
