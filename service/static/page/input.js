@@ -28,8 +28,11 @@ export class Input {
     byId("model-choice").hidden = models.length < 2;
   }
 
-  /** Asks which part of a long recording is meant; resolves with the fields to send, or null. */
-  askForRange(durationS, longestS) {
+  /**
+   * Asks which part of a long recording is meant; resolves with the fields to send, or null when it is left or no
+   * longer asked for.
+   */
+  askForRange(durationS, longestS, signal) {
     const form = byId("range");
     byId("range-text").textContent = rangeNeeded(durationS, longestS);
     const start = byId("range-start");
@@ -41,14 +44,17 @@ export class Input {
     start.focus();
     return new Promise((resolve) => {
       const end = (answer) => {
+        signal.removeEventListener("abort", leave);
         form.hidden = true;
         resolve(answer);
       };
+      const leave = () => end(null);
+      signal.addEventListener("abort", leave, { once: true });
       form.onsubmit = (event) => {
         event.preventDefault();
         end({ start_s: start.value, duration_s: duration.value });
       };
-      byId("range-cancel").onclick = () => end(null);
+      byId("range-cancel").onclick = leave;
     });
   }
 

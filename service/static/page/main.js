@@ -62,7 +62,7 @@ async function analyse(file, part = null) {
     if (error instanceof ProblemError && error.code === "range-required") {
       byId("progress").hidden = true;
       const { duration_s: durationS, longest_s: longestS } = error.problem;
-      const chosen = await input.askForRange(durationS, longestS);
+      const chosen = await input.askForRange(durationS, longestS, stopping.signal);
       if (chosen) analyse(file, chosen);
       return;
     }
