@@ -1,4 +1,7 @@
-"""The pages for people: the one that explains recordings, and the API's documentation. Nothing in them is loaded from elsewhere."""
+"""The pages for people: the one that explains recordings, and the API's documentation.
+
+Nothing in them is loaded from elsewhere.
+"""
 
 from importlib.resources import files
 
@@ -18,7 +21,7 @@ router = APIRouter(tags=["service"], default_response_class=HTMLResponse)
     summary="The page: drop a recording, see and hear why",
 )
 async def index() -> HTMLResponse:
-    """Takes a recording, shows its instruments, maps and proof, and plays them; `/?job=ID` shows a finished job."""
+    """Takes a recording, shows its instruments, maps and proof, and plays them; `/?job=ID` shows a job."""
     return _page("index.html")
 
 
