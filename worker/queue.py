@@ -128,20 +128,34 @@ class JobQueue:
         """
         self._send(job, job.id)
 
-    def send_again(self, job: Job, *, times: int = 1) -> None:
-        """Asks once more, for a job's next piece or for one that was lost; raises like `send`."""
+    def send_on(self, job: Job, *, times: int = 1) -> None:
+        """Asks for a job's next pieces, which wait their turn like everything else; raises like `send`."""
         for _ in range(times):
             self._send(job, None)
+
+    def send_again(self, job: Job, *, times: int = 1) -> None:
+        """Asks once more for what was lost; it is the next in its queue, however many wait there. Raises like
+        `send`.
+        """
+        for _ in range(times):
+            self._send(job, None, is_next=True)
 
     def send_reference(self, reference: Reference) -> None:
         """Asks some worker to render a concept's reference; raises like `send`."""
         self._publish(REFERENCE_TASK, to_message(reference), None, QueueName.INTERACTIVE, parent="")
 
-    def _send(self, job: Job, message_id: str | None) -> None:
-        self._publish(TASK_OF[job.kind], job.id, message_id, job.queue, parent=job.trace)
+    def _send(self, job: Job, message_id: str | None, *, is_next: bool = False) -> None:
+        self._publish(TASK_OF[job.kind], job.id, message_id, job.queue, parent=job.trace, is_next=is_next)
 
     def _publish(
-        self, task: str, argument: object, message_id: str | None, queue: QueueName, *, parent: str
+        self,
+        task: str,
+        argument: object,
+        message_id: str | None,
+        queue: QueueName,
+        *,
+        parent: str,
+        is_next: bool = False,
     ) -> None:
         about = {
             "messaging.system": "celery",
@@ -150,7 +164,9 @@ class JobQueue:
         }
         try:
             with tracing.span(f"send {queue}", "producer", parent=parent, attributes=about):
-                headers = {TRACE_HEADER: tracing.current()}
+                headers: dict[str, object] = {TRACE_HEADER: tracing.current()}
+                if is_next:
+                    headers[broker.NEXT_HEADER] = True
                 self._app.send_task(
                     task, args=[argument], task_id=message_id, queue=queue.value, headers=headers
                 )

@@ -3,8 +3,8 @@
 Conventions: every pool process of every worker runs one, and they take turns, one sweep every `SWEEP_S`. A
 sweep looks at leases that have lapsed (`worker.leases`). Where a holder has died, its work is handed out anew
 at once; where a message was merely expected to be taken, it is sent again only if none about the job waits in
-its queue, for then it is lost or in the hands of the dead. A message too many does no harm: who finds nothing
-to do leaves.
+its queue, for then it is lost or in the hands of the dead. What is handed out anew comes before all that wait
+in its queue. A message too many does no harm: who finds nothing to do leaves.
 """
 
 import logging

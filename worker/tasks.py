@@ -152,7 +152,7 @@ def _do_delivered(task: JobTask, job_id: str, delivery: Delivery, here: Workplac
         else:
             n_more = int(here.attempt(job_id, _work, delivery))
         if n_more:
-            here.queue.send_again(here.store.get(job_id), times=n_more)
+            here.queue.send_on(here.store.get(job_id), times=n_more)
     except (StoreUnavailableError, *UNAVAILABLE) as error:
         # Nothing that is said now would be heard; the reaper misses the job once its lease has lapsed.
         log.warning("the store went away", extra={"job": job_id, "error": str(error)})

@@ -89,6 +89,44 @@ def test_what_people_wait_for_comes_first(redis_url: str) -> None:
             assert channel._queue_cycle.consume(2) == ["interactive", "batch"]
 
 
+def waiting(redis_url: str, queue: str) -> list[str]:
+    """The jobs of the messages that wait, the next to be taken first."""
+    with Redis.from_url(redis_url) as redis:
+        messages = redis.lrange(f"ts:celery:{queue}", 0, -1)[::-1]
+    return [json.loads(base64.b64decode(json.loads(message)["body"]))[0][0] for message in messages]
+
+
+def test_what_was_lost_comes_before_all_that_wait(redis_url: str) -> None:
+    """So a dead worker's job runs again soon, however long the queue; a next piece waits its turn."""
+    queue = JobQueue(SharedSettings(redis_url=redis_url))
+    jobs = [new_job() for _ in range(40)]
+    for job in jobs:
+        queue.send(job)
+    lost, going_on = new_job(), new_job()
+    queue.send_again(lost, times=2)
+    queue.send_on(going_on)
+    queue.close()
+    assert waiting(redis_url, "interactive") == [lost.id] * 2 + [job.id for job in jobs] + [going_on.id]
+
+
+@pytest.mark.parametrize("how", ["retried", "put back"])
+def test_so_does_what_celery_hands_out_anew(redis_url: str, how: str) -> None:
+    """It does so by itself when a process of the pool dies."""
+    app = celery_app(SharedSettings(redis_url=redis_url))
+    with app.connection() as connection, connection.channel() as opened:
+        channel: Any = opened
+        app.conf.task_queues[0](channel).declare()
+        for number in range(3):
+            app.send_task("x", args=[f"{number}"], queue="interactive", connection=connection)
+        if how == "retried":
+            app.send_task("x", args=["lost"], queue="interactive", connection=connection, retries=1)
+            assert waiting(redis_url, "interactive") == ["lost", "0", "1", "2"]
+        else:
+            message = channel.basic_get("interactive")
+            channel.basic_reject(message.delivery_tag, requeue=True)
+            assert waiting(redis_url, "interactive") == ["0", "1", "2"]
+
+
 def test_messages_are_built_to_survive() -> None:
     conf = celery_app(SharedSettings(task_time_limit_s=100, visibility_timeout_s=200)).conf
     assert conf.task_acks_late

@@ -31,7 +31,8 @@ class Bench:
         self.redis = Redis.from_url(redis_url)
         self.store = JobStore(self.redis, LIFETIMES)
         self.leases = Leases(self.redis)
-        self.reaper = Reaper(self.redis, self.store, JobQueue(SharedSettings(redis_url=redis_url)))
+        self.queue = JobQueue(SharedSettings(redis_url=redis_url))
+        self.reaper = Reaper(self.redis, self.store, self.queue)
 
     def admitted(self, job: Job) -> Job:
         """A job that was accepted, and whose message is lost."""
@@ -119,6 +120,17 @@ def test_the_job_of_a_dead_holder_is_sent_again_though_others_wait(bench: Bench)
     bench.sweep()
     assert bench.messages().count(dead.id) == before + 1
     assert bench.messages().count(waiting.id) <= 1
+
+
+def test_the_job_of_a_dead_holder_comes_before_all_that_wait(bench: Bench) -> None:
+    """However many there are: else it would not run again before all of them have."""
+    dead, *waiting = [bench.admitted(new_job()) for _ in range(50)]
+    for job in waiting:
+        bench.queue.send(job)
+    bench.leases.take(dead.id, "dead")
+    bench.sweep()
+    assert bench.messages()[-1] == dead.id  # where the workers take from
+    assert bench.messages().count(dead.id) == 1
 
 
 def test_a_job_that_has_ended_or_is_gone_is_forgotten(bench: Bench) -> None:
