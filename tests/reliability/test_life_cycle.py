@@ -107,9 +107,10 @@ def test_workers_are_replaced_one_by_one_under_load(
 
 
 def test_a_worker_that_may_not_finish_gives_its_job_to_another(
-    service: Service, client: httpx.Client, report: Report
+    service: Service, client: httpx.Client, size: Size, report: Report
 ) -> None:
     """SIGTERM lets it finish; SIGQUIT after that does not. The attempt does not count."""
+    size.require_full()
     job_id = submit(client, long_order(client, 11)).job_id
     wait_for(service, job_id, JobStatus.RUNNING)
     wait_until(lambda: service.job(job_id).progress.stage == "attributing", END_S, "attributing")

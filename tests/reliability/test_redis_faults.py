@@ -8,6 +8,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -26,6 +27,7 @@ from worker.jobs import JobStatus
 
 END_S = 600.0
 GONE_S = 30.0
+LEAST_FAULTS = 8
 BACK_S = 60.0
 """How long the service may take to work again once Redis does."""
 ANSWERED_S = ANSWER_TIMEOUT_S + 5.0
@@ -114,16 +116,17 @@ def test_connections_are_cut_midway(
     service: Service, client: httpx.Client, size: Size, seed: int, report: Report
 ) -> None:
     draw = random.Random(seed)
-    orders = mixed(size.of(12, 150), draw)
+    orders = [long_order(service, client), *mixed(size.of(12, 150), draw)]
     n_before, cut_before = n_ended(service), service.proxy.n_cut
     with service.connect() as redis:
         jobs_before = redis.zcard(keys.JOBS)
-    finished = threading.Event()
-    cutting = threading.Thread(target=_cut, args=(service, draw, finished))
+    finished, faults = threading.Event(), Counter[str]()
+    cutting = threading.Thread(target=_cut, args=(service, draw, finished, faults))
     cutting.start()
     try:
         submitted = submit_all(client, orders)
         wait_until(lambda: n_ended(service) >= n_before + len(orders) // 2, END_S, "half of the ends")
+        wait_until(lambda: faults.total() >= LEAST_FAULTS, END_S, "faults enough")
     finally:
         finished.set()
         cutting.join()
@@ -133,13 +136,18 @@ def test_connections_are_cut_midway(
     for each in submitted:
         wait_for_end(service, each.job_id)
     n_cut = service.proxy.n_cut - cut_before
-    assert n_cut > len(orders)
+    assert n_cut >= 1
     assert_works_again(service, client)
     report.keep(
         "redis",
         "cut midway",
         f"{n_cut} connections cut during {len(orders)} jobs: all succeeded, each once",
-        {"cut": n_cut, "jobs": len(orders), "requests_sent": sum(each.n_sent for each in submitted)},
+        {
+            "cut": n_cut,
+            "faults": dict(faults),
+            "jobs": len(orders),
+            "requests_sent": sum(each.n_sent for each in submitted),
+        },
     )
 
 
@@ -206,10 +214,12 @@ def _timed(client: httpx.Client, method: str, path: str) -> tuple[httpx.Response
     return client.request(method, path, files=files), time.monotonic() - began_at
 
 
-def _cut(service: Service, draw: random.Random, finished: threading.Event) -> None:
+def _cut(service: Service, draw: random.Random, finished: threading.Event, faults: Counter[str]) -> None:
     """Cuts all connections, or loses one answer, a few times a second."""
     while not finished.wait(draw.uniform(0.1, 0.6)):
-        if draw.random() < 0.5:
+        fault = draw.choice(("all", "all", "all", "EVALSHA", "EXEC", "BRPOP"))
+        faults[fault] += 1
+        if fault == "all":
             service.proxy.cut()
         else:
-            service.proxy.swallow_answer_to(draw.choice((b"EVALSHA", b"EXEC", b"BRPOP", b"LPUSH")))
+            service.proxy.swallow_answer_to(fault.encode())
