@@ -199,7 +199,7 @@ class Sandbox:
         if code == -signal.SIGXCPU:
             return self._took_too_long(self.limits.cpu_s, "of computing")
         if code < 0:
-            name = signal.Signals(-code).name
+            name = _signal_name(-code)
             return _death(
                 f"The recording broke the decoder: its process was ended by {name}.",
                 cause="signal",
@@ -219,6 +219,13 @@ class Sandbox:
         return _death(
             f"The recording cannot be read in {limit} bytes of memory.", cause="memory", memory_bytes=limit
         )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal, which has none
+        return f"signal {number}"
 
 
 def _death(message: str, **extra: object) -> DecoderDiedError:

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -29,6 +30,11 @@ def _abort(_arguments: dict[str, Any], _data: bytes, _answer: Answer) -> dict[st
 
 def _leave(_arguments: dict[str, Any], _data: bytes, _answer: Answer) -> dict[str, object]:
     os._exit(7)
+
+
+def _die_of_a_nameless_signal(_arguments: dict[str, Any], _data: bytes, _answer: Answer) -> dict[str, object]:
+    os.kill(os.getpid(), signal.SIGRTMIN + 6)
+    return {}
 
 
 def _eat_memory(_arguments: dict[str, Any], _data: bytes, _answer: Answer) -> dict[str, object]:
@@ -146,6 +152,7 @@ TASKS: dict[str, Task] = {
     "segfault": _segfault,
     "abort": _abort,
     "leave": _leave,
+    "die of a nameless signal": _die_of_a_nameless_signal,
     "eat memory": _eat_memory,
     "eat time": _eat_time,
     "sleep": _sleep,
