@@ -66,7 +66,7 @@ class SharedSettings(BaseSettings):
     default_model: str = Field("default", description="Model used when a request names none.")
     result_ttl_s: PositiveFloat = Field(DAY_S, description="How long a finished job and its files are kept.")
     tombstone_ttl_s: PositiveFloat = Field(
-        WEEK_S, description="How long a gone job still answers 410 before 404."
+        DAY_S, description="How long a gone job still answers 410 before 404."
     )
     unfinished_ttl_s: PositiveFloat = Field(
         WEEK_S, description="After this long a job that never ended is dropped from the store."

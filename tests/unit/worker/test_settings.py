@@ -15,7 +15,7 @@ def test_defaults_are_the_contract() -> None:
     assert settings.max_duration_s == 600
     assert settings.max_queued_interactive == 1_000
     assert settings.max_attempts == 3
-    assert settings.tombstone_ttl_s == 7 * 24 * 3600
+    assert settings.tombstone_ttl_s == 24 * 3600
     assert settings.media_limits.max_bytes == 50_000_000
     assert settings.media_limits.max_duration_s == 600
     assert (settings.models_dir / "default" / "model.json").is_file()
