@@ -1,6 +1,7 @@
 """What `GET /jobs` is asked: how many jobs, from where on, and which.
 
-Conventions: fields that are given several times widen, different fields narrow. `next` of an answer asks the
+Conventions: `status` and `kind`, given several times, widen; different fields narrow; of any other field one
+value is meant, and two are refused. `next` of an answer asks the
 same from where the page ended.
 """
 
@@ -8,13 +9,16 @@ import re
 from typing import Annotated
 from urllib.parse import urlencode
 
+from fastapi import Depends, Request
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
+from ml.errors import FieldFault, InvalidRequestError, named
 from worker.filters import JobFilter
 from worker.ids import JOB_ID_PATTERN, is_job_id
 from worker.jobs import JobKind, JobStatus
 
 LARGEST_PAGE = 100
+REPEATABLE = frozenset({"status", "kind"})
 
 # Date, time and offset as RFC 3339, 5.6 writes them: the framework would take a number for a time as well.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
@@ -73,3 +77,20 @@ class JobQuery(BaseModel):
             return None
         asked = self.model_dump(mode="json", exclude_defaults=True, exclude={"cursor", "limit"})
         return f"/jobs?{urlencode({'limit': self.limit, 'cursor': cursor, **asked}, doseq=True)}"
+
+
+async def _given_once(request: Request) -> None:
+    names = [name for name, _ in request.query_params.multi_items()]
+    once = JobQuery.model_fields.keys() - REPEATABLE
+    faults = [
+        FieldFault(name, "This field can be given once only")
+        for name in sorted(once)
+        if names.count(name) > 1
+    ]
+    if faults:
+        raise InvalidRequestError(f"{'; '.join(map(str, faults))}.", extra=named(faults))
+
+
+# A dependency: refuses a field of the query that is given twice where one value is meant. The framework would
+# take the last.
+GIVEN_ONCE = Depends(_given_once)

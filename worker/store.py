@@ -9,7 +9,7 @@ tombstone outlives it, so that its id answers "gone" for a time.
 
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -138,6 +138,16 @@ class JobStore:
             return None
         rank = cast(int | None, self._redis.zrank(keys.queue(job.queue), job.id))
         return None if rank is None else rank + 1
+
+    def queue_positions(self, found: Iterable[Job]) -> dict[str, int]:
+        """The places of those of these jobs that wait, by their ids; asked for in one go."""
+        waiting = [job for job in found if job.status is JobStatus.QUEUED]
+        with self._redis.pipeline(transaction=False) as pipe:
+            for job in waiting:
+                pipe.zrank(keys.queue(job.queue), job.id)
+            ranks = cast(list[int | None], pipe.execute())
+        pairs = zip(waiting, ranks, strict=True)
+        return {job.id: rank + 1 for job, rank in pairs if rank is not None}
 
     def queue_depth(self, queue: QueueName) -> int:
         """How many jobs wait."""

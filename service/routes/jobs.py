@@ -16,7 +16,7 @@ from service.access import Caller, Seeing
 from service.answers import JOB_LINKS
 from service.documentation import answer, link, problems, raw_answer
 from service.files import File, FileWanted, file_answer, file_answers
-from service.listing import JobQuery
+from service.listing import GIVEN_ONCE, JobQuery
 from service.result_examples import JOB_ID
 from service.schemas import JobDocument, JobList, JobSummary
 from service.services import Provided, Services
@@ -48,6 +48,7 @@ _GONE = problems(
             store_unavailable=examples.STORE_UNAVAILABLE,
         ),
     },
+    dependencies=[GIVEN_ONCE],
     summary="List the jobs, newest first",
 )
 def list_jobs(services: Provided, caller: Seeing, query: Annotated[JobQuery, Query()]) -> JobList:
@@ -56,7 +57,8 @@ def list_jobs(services: Provided, caller: Seeing, query: Annotated[JobQuery, Que
     Where few jobs are wanted among many, a page may be short, or empty, and still have a `next`.
     """
     page = services.store.page(query.limit, query.cursor, audiences=caller.audiences, wanted=query.wanted)
-    summaries = [JobSummary.of(job, services.store.queue_position(job)) for job in page.jobs]
+    positions = services.store.queue_positions(page.jobs)
+    summaries = [JobSummary.of(job, positions.get(job.id)) for job in page.jobs]
     return JobList(jobs=summaries, next=query.path_from(page.next_before))
 
 

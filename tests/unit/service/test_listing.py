@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+from redis.connection import AbstractConnection
 
 from tests.unit.service.requests_made import assert_problem, post
 from worker.store import JobStore
@@ -102,8 +103,31 @@ def test_the_next_page_asks_the_same(api: httpx.Client, made: list[dict[str, Any
         ("created_before=2026-01-01T00:00:00+01:00", "created_before"),
         ("cursor=../x", "cursor"),
         ("statuses=queued", "statuses"),
+        ("limit=5&limit=6", "limit"),
+        ("model=default&model=default", "model"),
     ],
 )
 def test_what_makes_no_sense_is_refused_by_field(api: httpx.Client, query: str, field: str) -> None:
     problem = assert_problem(api.get(f"/jobs?{query}"), 422, "invalid-request")
     assert [fault["field"] for fault in problem["errors"]] == [field]
+
+
+def test_places_in_the_queue_are_asked_for_in_one_go(
+    api: httpx.Client, made: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    really = AbstractConnection.send_packed_command
+
+    def counting(self: AbstractConnection, command: Any, check_health: bool = True) -> None:
+        packed = [command] if isinstance(command, bytes | str) else list(command)
+        n_asked = b"".join(each.encode() if isinstance(each, str) else each for each in packed).count(
+            b"ZRANK"
+        )
+        sent.extend([n_asked] if n_asked else [])
+        return really(self, packed, check_health)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counting)
+    listed = api.get("/jobs").json()["jobs"]
+    assert sent == [4]
+    waiting = [job["progress"].get("queue_position") for job in reversed(listed)]
+    assert [place for place in waiting if place is not None] == [1, 2, 3, 4]
