@@ -16,6 +16,7 @@ from tests.reliability.chaos import ADMIN_KEY, Service, running_service
 from tests.reliability.report import Report
 
 FULL_TIMEOUT_S = 3_600.0
+MAX_QUEUED = 200
 _LOG_TAIL = 8_000
 _HERE = Path(__file__).parent
 
@@ -55,7 +56,7 @@ def service() -> Iterator[Service]:
     with running_service(
         n_workers=2,
         is_proxied=True,
-        TIMBRESCOPE_MAX_QUEUED_INTERACTIVE="200",
+        TIMBRESCOPE_MAX_QUEUED_INTERACTIVE=str(MAX_QUEUED),
         TIMBRESCOPE_ADMIN_KEY=ADMIN_KEY,
     ) as started:
         yield started
