@@ -1,13 +1,12 @@
 // How numbers become colours: levels in grey, relevance in two hues, a true share in a third.
 //
 // The pairs of hues differ in more than red and green, so that they can be told apart with any common kind of
-// colour vision, and whether a cell speaks for or against is said in words wherever the pointer is.
+// colour vision, and whether a cell speaks for or against is said in words wherever the pointer is. A scale of colours
+// is a table of pixels from its lowest to its highest number, as a canvas keeps them.
 
-/** Rows of a bitmap: frequency is logarithmic in it, the highest first. */
-export const ROWS = 384;
-const LEVEL_RANGE_DB = 70;
-const ACTIVE_RANGE_DB = 60; // as the service counts cells when it compares maps with stems
-const FULL_PERCENTILE = 0.998;
+export { fullRelevance } from "./reduce.js";
+
+const STEPS = 256; // on each side of nothing
 const WEAK_EXPONENT = 0.75; // below 1: faint relevance stays visible
 
 /** For and against, on a light and on a dark ground. */
@@ -17,6 +16,9 @@ export const PALETTES = {
 };
 const SHARE = { light: [0, 120, 76], dark: [96, 226, 158] };
 
+/** Which signs of relevance are shown. */
+export const SIGNS = ["both", "for", "against"];
+
 const darkScheme = matchMedia("(prefers-color-scheme: dark)");
 
 /** "light" or "dark", as the reader's system has it. */
@@ -24,82 +26,57 @@ export function theme() {
   return darkScheme.matches ? "dark" : "light";
 }
 
-/** Calls when the reader's system changes between light and dark. */
-export function onThemeChange(call) {
-  darkScheme.addEventListener("change", call);
+/** Calls when the reader's system changes between light and dark, until the signal ends that. */
+export function onThemeChange(call, signal) {
+  darkScheme.addEventListener("change", call, { signal });
 }
 
-/** The band that each row of a bitmap shows. */
-export function rowBands(frequenciesHz) {
-  const low = Math.log(frequenciesHz[0]);
-  const high = Math.log(frequenciesHz[frequenciesHz.length - 1]);
-  const bands = new Int32Array(ROWS);
-  let band = frequenciesHz.length - 1;
-  for (let row = 0; row < ROWS; row += 1) {
-    const frequency = Math.exp(high - ((row + 0.5) / ROWS) * (high - low));
-    while (band > 0 && Math.abs(frequenciesHz[band - 1] - frequency) < Math.abs(frequenciesHz[band] - frequency)) {
-      band -= 1;
-    }
-    bands[row] = band;
-  }
-  return bands;
+/** The cursor's colour. */
+export function cursorColour() {
+  return theme() === "dark" ? "#ffffff" : "#000000";
 }
 
-/** The spectrogram in grey, the louder the further from the ground. */
-export function levelBitmap(spectrogram) {
-  const { data } = spectrogram.level;
-  const loudest = data.reduce((most, value) => (value > most ? value : most), -Infinity);
+/** What speaks for and what speaks against, as CSS has colours; one that is not shown is clear. */
+export function cssHues(palette, signs = "both") {
+  const hues = PALETTES[palette][theme()].map((hue) => `rgb(${hue.join(" ")})`);
+  return hues.map((hue, side) => (isShown(side === 0 ? 1 : -1, signs) ? hue : "transparent"));
+}
+
+/** Grey from -1, nothing, to 1, the loudest; the louder the further from the ground. */
+export function levelScale() {
   const isDark = theme() === "dark";
-  return paint(spectrogram, (cell, pixels, at) => {
-    const strength = Math.max(0, Math.min(1, 1 + (data[cell] - loudest) / LEVEL_RANGE_DB));
-    const grey = isDark ? 18 + 190 * strength : 255 - 205 * strength;
-    pixels[at] = pixels[at + 1] = pixels[at + 2] = grey;
-    pixels[at + 3] = 255;
+  return scale((value) => {
+    const grey = isDark ? 18 + 190 * Math.max(0, value) : 255 - 205 * Math.max(0, value);
+    return [grey, grey, grey, 255];
   });
 }
 
-/** The strength from which on a map's colour is full. */
-export function fullRelevance(data) {
-  const sizes = Float32Array.from(data, Math.abs).sort();
-  return sizes[Math.floor(FULL_PERCENTILE * (sizes.length - 1))] || sizes[sizes.length - 1] || 1;
-}
-
-/** A relevance map to be laid over the spectrogram. */
-export function relevanceBitmap(spectrogram, data, full, palette) {
+/** From -1, wholly against, to 1, wholly for. */
+export function relevanceScale(palette, signs) {
   const [forIt, against] = PALETTES[palette][theme()];
-  return paint(spectrogram, (cell, pixels, at) => {
-    const value = data[cell];
-    const hue = value >= 0 ? forIt : against;
-    pixels[at] = hue[0];
-    pixels[at + 1] = hue[1];
-    pixels[at + 2] = hue[2];
-    pixels[at + 3] = 255 * Math.min(1, Math.abs(value) / full) ** WEAK_EXPONENT;
-  });
+  return scale((value) => [
+    ...(value >= 0 ? forIt : against),
+    isShown(value, signs) ? 255 * Math.abs(value) ** WEAK_EXPONENT : 0,
+  ]);
 }
 
-/** An instrument's true share of every cell in which something sounds. */
-export function shareBitmap(spectrogram, share) {
-  const level = spectrogram.level.data;
-  const loudest = level.reduce((most, value) => (value > most ? value : most), -Infinity);
+/** From 0 to 1, all of it. */
+export function shareScale() {
   const hue = SHARE[theme()];
-  return paint(spectrogram, (cell, pixels, at) => {
-    [pixels[at], pixels[at + 1], pixels[at + 2]] = hue;
-    pixels[at + 3] = level[cell] > loudest - ACTIVE_RANGE_DB ? 255 * share[cell] : 0;
-  });
+  return scale((value) => [...hue, 255 * Math.max(0, value)]);
 }
 
-function paint(spectrogram, colour) {
-  const { nFrames, bands } = spectrogram;
-  const canvas = document.createElement("canvas");
-  canvas.width = nFrames;
-  canvas.height = ROWS;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(nFrames, ROWS);
-  for (let row = 0; row < ROWS; row += 1) {
-    for (let frame = 0; frame < nFrames; frame += 1) {
-      colour(bands[row] * nFrames + frame, image.data, 4 * (row * nFrames + frame), row, frame);
-    }
-  }
-  context.putImageData(image, 0, 0);
-  return canvas;
+/** The place in a scale's table of a number from -1 to 1; what is beyond has the colour of the end. */
+export function placeIn(value) {
+  return Math.round(STEPS * (1 + Math.max(-1, Math.min(1, value))));
+}
+
+function isShown(value, signs) {
+  return signs === "both" || (signs === "for") === value >= 0;
+}
+
+function scale(colour) {
+  const bytes = new Uint8ClampedArray(4 * (2 * STEPS + 1));
+  for (let step = -STEPS; step <= STEPS; step += 1) bytes.set(colour(step / STEPS), 4 * (step + STEPS));
+  return new Uint32Array(bytes.buffer);
 }

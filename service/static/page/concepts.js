@@ -3,6 +3,7 @@
 import { h, fill } from "./dom.js";
 import { ProblemError } from "./api.js";
 import { pitchName } from "./axes.js";
+import { patiently } from "./patience.js";
 import { TEXTS, conceptLabel, percent, seconds } from "./texts.js";
 
 const MOST_REFERENCES = 6;
@@ -78,15 +79,4 @@ function referenceOf(reference, api) {
     },
   }, `▶ ${words}`);
   return h("div", { class: "reference" }, button, h("span", { class: "quiet" }, ` at ${seconds(reference.moment_s)}`), audio, picture);
-}
-
-/** Asks again while the service says that it is still at it. */
-async function patiently(ask, tries = 6) {
-  try {
-    return await ask();
-  } catch (error) {
-    if (!(error instanceof ProblemError) || error.status !== 503 || tries <= 1) throw error;
-    await new Promise((resolve) => { setTimeout(resolve, 1_500); });
-    return patiently(ask, tries - 1);
-  }
 }

@@ -3,16 +3,13 @@
 // What changes seldom (levels, map, axes) is drawn on one canvas, the cursor on another above it, so that playing
 // costs a line per frame.
 
-import { PALETTES, ROWS, levelBitmap, onThemeChange, relevanceBitmap, rowBands, shareBitmap, theme } from "./colours.js";
-import { hertz, noteName, octaves, timeTicks } from "./axes.js";
+import { MARGINS, drawAxes, inkOf, plotOn } from "./axes.js";
+import { Layer, ROWS, rowBands } from "./bitmaps.js";
+import { PALETTES, SIGNS, cursorColour, onThemeChange } from "./colours.js";
 import { h } from "./dom.js";
 import { listenOn } from "./map_controls.js";
+import { drawKey, levelContent, overlayContent } from "./overlays.js";
 import { reading } from "./texts.js";
-
-const LEFT = 62;
-const BOTTOM = 24;
-const TOP = 6;
-const RIGHT = 6;
 
 /**
  * What an NPZ of the spectrogram holds, ready to be drawn.
@@ -35,17 +32,21 @@ export function spectrogramOf(arrays, startS = arrays.times_s.data[0]) {
 }
 
 export class SpectrogramView {
-  #bitmaps = { level: null, overlay: null };
+  #layers = { level: new Layer(), overlay: new Layer() };
   #overlay = null;
   #timeS = 0;
+  #isPlaying = false;
   #palette = "red-blue";
+  #signs = "both";
   #opacity = 0.85;
+  #ending = new AbortController();
 
   /**
    * @param {{label: string, span: import("./time_window.js").TimeWindow, onseek: (timeS: number) => void,
    *   readout: HTMLElement}} options `readout` is told what is under the pointer
    */
   constructor({ label, span, onseek, readout }) {
+    const { signal } = this.#ending;
     this.span = span;
     this.spectrogram = null;
     this.row = Math.floor(ROWS / 2); // of the keys' cursor
@@ -58,10 +59,18 @@ export class SpectrogramView {
       this.above,
     );
     this.readout = readout;
-    listenOn(this, onseek);
-    span.addEventListener("change", () => this.draw());
-    onThemeChange(() => this.#repaint());
-    new ResizeObserver(() => this.draw()).observe(this.frame);
+    listenOn(this, onseek, signal);
+    span.addEventListener("change", () => this.draw(), { signal });
+    onThemeChange(() => this.draw(), signal);
+    const observer = new ResizeObserver(() => this.draw());
+    observer.observe(this.frame);
+    signal.addEventListener("abort", () => observer.disconnect());
+  }
+
+  /** Lets go of everything that holds on to it; it is not drawn any more. */
+  destroy() {
+    this.#ending.abort();
+    this.frame.remove();
   }
 
   get timeS() {
@@ -73,7 +82,7 @@ export class SpectrogramView {
     this.frame.setAttribute("aria-valuemin", spectrogram.startS.toFixed(2));
     this.frame.setAttribute("aria-valuemax", spectrogram.endS.toFixed(2));
     this.setTime(this.#timeS);
-    this.#repaint();
+    this.draw();
   }
 
   /**
@@ -83,7 +92,8 @@ export class SpectrogramView {
   setOverlay(overlay, label) {
     this.#overlay = overlay;
     this.frame.setAttribute("aria-label", label);
-    this.#repaint();
+    if (!this.#isPlaying) this.describe(this.#timeS);
+    this.draw();
   }
 
   setOpacity(opacity) {
@@ -94,116 +104,104 @@ export class SpectrogramView {
   setPalette(name) {
     if (name === this.#palette || !(name in PALETTES)) return;
     this.#palette = name;
-    this.#repaint();
-  }
-
-  setTime(timeS) {
-    this.#timeS = timeS;
-    this.frame.setAttribute("aria-valuenow", timeS.toFixed(2));
-    this.drawCursor();
-  }
-
-  #repaint() {
-    if (!this.spectrogram) return;
-    const { spectrogram } = this;
-    const overlay = this.#overlay;
-    this.#bitmaps.level = levelBitmap(spectrogram);
-    this.#bitmaps.overlay = null;
-    if (overlay?.relevance) {
-      this.#bitmaps.overlay = relevanceBitmap(spectrogram, overlay.relevance, overlay.full, this.#palette);
-    } else if (overlay?.share) this.#bitmaps.overlay = shareBitmap(spectrogram, overlay.share);
     this.draw();
   }
 
-  #size(canvas) {
-    const { clientWidth: width, clientHeight: height } = this.frame;
-    const density = window.devicePixelRatio || 1;
-    if (canvas.width !== Math.round(width * density) || canvas.height !== Math.round(height * density)) {
-      canvas.width = Math.round(width * density);
-      canvas.height = Math.round(height * density);
-    }
-    const context = canvas.getContext("2d");
-    context.setTransform(density, 0, 0, density, 0, 0);
-    context.clearRect(0, 0, width, height);
-    return { context, width, height, plotWidth: width - LEFT - RIGHT, plotHeight: height - TOP - BOTTOM };
+  /** Shows both signs of relevance, or only what speaks "for" or "against". */
+  setSigns(signs) {
+    if (signs === this.#signs || !SIGNS.includes(signs)) return;
+    this.#signs = signs;
+    this.draw();
   }
 
-  draw() {
-    if (!this.spectrogram || this.frame.clientWidth === 0) return;
-    const sized = this.#size(this.below);
-    const { context, plotWidth, plotHeight } = sized;
-    const { startS, stepS, nFrames } = this.spectrogram;
-    const first = (this.span.startS - startS) / stepS;
-    const wide = this.span.spanS / stepS;
-    context.imageSmoothingEnabled = wide > plotWidth;
-    for (const [bitmap, opacity] of [[this.#bitmaps.level, 1], [this.#bitmaps.overlay, this.#opacity]]) {
-      if (!bitmap) continue;
-      context.globalAlpha = opacity;
-      const from = Math.max(0, first);
-      const upTo = Math.min(nFrames, first + wide);
-      const scale = plotWidth / wide;
-      context.drawImage(bitmap, from, 0, upTo - from, ROWS, LEFT + (from - first) * scale, TOP, (upTo - from) * scale,
-        plotHeight);
-    }
-    context.globalAlpha = 1;
-    this.#drawAxes(sized);
+  /** Moves the cursor. While it plays nothing is said of that to a screen reader. */
+  setTime(timeS, { isPlaying = false } = {}) {
+    this.#timeS = timeS;
+    if (isPlaying && !this.#isPlaying) this.span.follow();
+    this.#isPlaying = isPlaying;
+    if (!isPlaying) this.describe(timeS);
     this.drawCursor();
   }
 
-  #drawAxes({ context, width, height, plotWidth, plotHeight }) {
-    const style = getComputedStyle(this.frame);
-    context.strokeStyle = context.fillStyle = style.color;
-    context.font = `11px ${style.fontFamily}`;
-    context.lineWidth = 1;
-    context.strokeRect(LEFT + 0.5, TOP + 0.5, plotWidth - 1, plotHeight - 1);
-    const { frequenciesHz } = this.spectrogram;
-    const low = frequenciesHz[0];
-    const high = frequenciesHz[frequenciesHz.length - 1];
-    context.textAlign = "right";
-    context.textBaseline = "middle";
-    for (const frequency of octaves(low, high)) {
-      const y = TOP + plotHeight * (1 - Math.log(frequency / low) / Math.log(high / low));
-      context.fillRect(LEFT - 4, Math.round(y), 4, 1);
-      context.fillText(`${noteName(frequency)} ${hertz(frequency).replace(" Hz", "").replace(" kHz", "k")}`, LEFT - 7,
-        Math.max(TOP + 6, Math.min(height - BOTTOM - 6, y)));
-    }
-    context.textAlign = "center";
-    context.textBaseline = "top";
-    for (const tick of timeTicks(this.span.startS, this.span.endS, plotWidth / 60)) {
-      const x = this.#x(tick, plotWidth);
-      context.fillRect(Math.round(x), height - BOTTOM, 1, 4);
-      if (x < width - 14) context.fillText(`${tick} s`, x, height - BOTTOM + 7);
-    }
+  /** Says where the cursor is, and what is there. */
+  describe(timeS) {
+    if (!this.spectrogram) return;
+    this.frame.setAttribute("aria-valuenow", timeS.toFixed(2));
+    this.frame.setAttribute("aria-valuetext", this.words({ timeS, row: this.row }));
   }
 
-  #x(timeS, plotWidth) {
-    return LEFT + ((timeS - this.span.startS) / this.span.spanS) * plotWidth;
+  draw() {
+    if (this.#isHidden) return;
+    this.#drawOn(this.below, window.devicePixelRatio || 1);
+    this.drawCursor();
+  }
+
+  /** What is seen without the cursor, as a canvas of its own with `density` pixels in one of the page. */
+  picture(density) {
+    const canvas = h("canvas");
+    if (!this.#isHidden) this.#drawOn(canvas, density);
+    return canvas;
+  }
+
+  get #isHidden() {
+    return !this.spectrogram || this.frame.clientWidth === 0 || this.#ending.signal.aborted;
+  }
+
+  #drawOn(canvas, density) {
+    const { spectrogram, span } = this;
+    const plot = plotOn(this.frame, canvas, density, span);
+    inkOf(this.frame, plot.context);
+    this.#drawLayer(plot, this.#layers.level, levelContent(spectrogram), 1);
+    if (this.#overlay) {
+      const content = overlayContent(spectrogram, this.#overlay, this.#palette, this.#signs);
+      this.#drawLayer(plot, this.#layers.overlay, content, this.#opacity);
+      if (this.#opacity > 0) drawKey(plot, content, this.#opacity);
+    }
+    drawAxes(plot, span, spectrogram.frequenciesHz);
+  }
+
+  #drawLayer({ context, density, plotWidth, plotHeight }, layer, content, opacity) {
+    const { startS, stepS, nFrames } = this.spectrogram;
+    const left = (this.span.startS - startS) / stepS; // in frames, as all that follows
+    const inSight = this.span.spanS / stepS;
+    const first = Math.max(0, left);
+    const wide = Math.min(nFrames, left + inSight) - first;
+    const pixels = (frames) => Math.round((frames / inSight) * plotWidth * density);
+    const size = { width: pixels(wide), height: Math.round(plotHeight * density) };
+    if (opacity === 0 || size.width < 1 || size.height < 1) return;
+    context.save();
+    context.setTransform(1, 0, 0, 1, 0, 0); // a pixel is a pixel
+    context.globalAlpha = opacity;
+    const picture = layer.of(this.spectrogram, content, { first, wide }, size);
+    context.drawImage(picture, Math.round(MARGINS.left * density) + pixels(first - left), Math.round(MARGINS.top * density));
+    context.restore();
   }
 
   drawCursor() {
-    if (!this.spectrogram || this.frame.clientWidth === 0) return;
-    const { context, plotWidth, plotHeight } = this.#size(this.above);
-    const x = this.#x(this.#timeS, plotWidth);
-    if (x < LEFT || x > LEFT + plotWidth) return;
-    context.fillStyle = theme() === "dark" ? "#ffffff" : "#000000";
-    context.fillRect(Math.round(x) - 0.5, TOP, 1.5, plotHeight);
+    if (this.#isHidden) return;
+    const { context, plotWidth, plotHeight, x } = plotOn(this.frame, this.above, window.devicePixelRatio || 1, this.span);
+    const at = x(this.#timeS);
+    if (at < MARGINS.left || at > MARGINS.left + plotWidth) return;
+    context.fillStyle = cursorColour();
+    context.fillRect(Math.round(at) - 0.5, MARGINS.top, 1.5, plotHeight);
     if (document.activeElement === this.frame) {
-      context.fillRect(x - 5, TOP + (this.row / ROWS) * plotHeight, 10, 1.5);
+      context.fillRect(at - 5, MARGINS.top + (this.row / ROWS) * plotHeight, 10, 1.5);
     }
   }
 
   /** Time and row under the pointer; null beside the picture. */
   placeOf(event) {
+    const { left, right, top, bottom } = MARGINS;
     const box = this.frame.getBoundingClientRect();
-    const across = (event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT);
-    const down = (event.clientY - box.top - TOP) / (box.height - TOP - BOTTOM);
+    const across = (event.clientX - box.left - left) / (box.width - left - right);
+    const down = (event.clientY - box.top - top) / (box.height - top - bottom);
     if (across < 0 || across > 1 || down < 0 || down >= 1) return null;
     return { timeS: this.span.startS + across * this.span.spanS, row: Math.floor(down * ROWS) };
   }
 
   /** Seconds in a pixel. */
   get perPixelS() {
-    return this.span.spanS / (this.frame.clientWidth - LEFT - RIGHT);
+    return this.span.spanS / (this.frame.clientWidth - MARGINS.left - MARGINS.right);
   }
 
   /** What is at a time and row, in words. */

@@ -46,6 +46,11 @@ export const TEXTS = {
   remainder: "All other channels together",
   unnamed: "unnamed",
   jobGone: "This job is no longer kept.",
+  soundUnplayable: "The browser cannot play this sound.",
+  timeline: "Evidence over time",
+  for: "for",
+  against: "against",
+  allItsOwn: "all its own",
   notExplained: "This job has no explanation to show.",
 };
 

@@ -3,6 +3,8 @@
 const SHORTEST_S = 0.25;
 
 export class TimeWindow extends EventTarget {
+  #isFollowing = true;
+
   /** @param {number} startS @param {number} endS of all that there is to see */
   constructor(startS, endS) {
     super();
@@ -24,20 +26,32 @@ export class TimeWindow extends EventTarget {
   zoom(factor, aroundS = (this.startS + this.endS) / 2) {
     const spanS = Math.min(this.lastS - this.firstS, Math.max(SHORTEST_S, this.spanS * factor));
     const part = (aroundS - this.startS) / this.spanS;
-    this.#show(aroundS - part * spanS, spanS);
+    this.#look(aroundS - part * spanS, spanS);
   }
 
   pan(byS) {
-    this.#show(this.startS + byS, this.spanS);
+    this.#look(this.startS + byS, this.spanS);
   }
 
   showAll() {
     this.#show(this.firstS, this.lastS - this.firstS);
   }
 
-  /** Turns the page when a time is not in sight. */
+  /** Follows what plays from here on: whoever looked elsewhere has come back to it. */
+  follow() {
+    this.#isFollowing = true;
+  }
+
+  /** Turns the page when a time is no longer in sight, but not for somebody who looked elsewhere meanwhile. */
   reveal(timeS) {
-    if (timeS < this.startS || timeS > this.endS) this.#show(timeS - 0.05 * this.spanS, this.spanS);
+    const isInSight = timeS >= this.startS && timeS <= this.endS;
+    if (isInSight) this.#isFollowing = true;
+    else if (this.#isFollowing) this.#show(timeS - 0.05 * this.spanS, this.spanS);
+  }
+
+  #look(startS, spanS) {
+    this.#isFollowing = false;
+    this.#show(startS, spanS);
   }
 
   #show(startS, spanS) {

@@ -82,7 +82,7 @@ def test_every_row_of_a_picture_shows_the_nearest_band(page: Page) -> None:
     frequencies_hz = np.geomspace(50.0, 16_000.0, 40) + RNG.uniform(0, 5, 40)
     frequencies_hz.sort()
     call = """async list => {
-        const {rowBands, ROWS} = await import("/static/page/colours.js");
+        const {rowBands, ROWS} = await import("/static/page/bitmaps.js");
         return [ROWS, [...rowBands(Float32Array.from(list))]];
     }"""
     n_rows, bands = page.evaluate(call, frequencies_hz.tolist())
