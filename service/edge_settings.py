@@ -37,6 +37,12 @@ class EdgeSettings(SharedSettings):
         200_000_000, description="Largest form with several recordings, in bytes."
     )
     max_connections: PositiveInt = Field(4_096, description="Most connections that may be open at once.")
+    max_streams: PositiveInt = Field(
+        500, description="Most streams of jobs' events that may be open at once."
+    )
+    max_streams_per_key: PositiveInt = Field(
+        100, description="Most streams of jobs' events that may be open at once with the same API key."
+    )
 
     @field_validator("allowed_hosts")
     @classmethod

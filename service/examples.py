@@ -152,6 +152,18 @@ RATE_LIMITED = problem(
     per_minute=60,
     retry_after_s=2,
 )
+TOO_MANY_STREAMS = problem(
+    "too-many-streams",
+    "Too many event streams",
+    503,
+    "500 jobs are being followed already; try again in a moment.",
+)
+TOO_MANY_OWN_STREAMS = problem(
+    "too-many-own-streams",
+    "Too many event streams of one key",
+    429,
+    "This API key follows 100 jobs already, the most that one may.",
+)
 UNKNOWN_JOB = problem("unknown-job", "Unknown job", 404, f"There is no job '{JOB_ID}'.")
 KEY_REUSED = problem(
     "idempotency-key-reused",

@@ -11,6 +11,7 @@ from service.courier import Courier
 from service.inspection import Inspector, open_inspector
 from service.metrics import Metrics
 from service.settings import ServiceSettings
+from service.streams import Streams
 from worker.api_keys import ApiKeys
 from worker.artifacts import ArtifactStore
 from worker.catalog import Catalog
@@ -36,6 +37,7 @@ class Services:
     catalog: Catalog
     queue: JobQueue
     feed: Feed
+    streams: Streams
     metrics: Metrics
     api_keys: ApiKeys
     rates: Rates
@@ -68,6 +70,7 @@ def open_services(settings: ServiceSettings, metrics: Metrics) -> Services:
         catalog=Catalog(redis),
         queue=JobQueue(settings),
         feed=Feed(settings.redis_url),
+        streams=Streams(settings.max_streams, settings.max_streams_per_key),
         metrics=metrics,
         api_keys=ApiKeys(redis, admin_key),
         rates=Rates(redis),

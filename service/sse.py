@@ -9,15 +9,15 @@ closing a quiet stream.
 import asyncio
 import json
 import logging
-import re
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from worker.connection import UNAVAILABLE
-from worker.feed import FROM_START, JobEvent
+from worker.feed import FROM_START, JobEvent, is_entry
 
 log = logging.getLogger(__name__)
 
@@ -39,20 +39,24 @@ EVENT_SCHEMA: dict[str, Any] = {
     "required": ["event", "data"],
 }
 
-_ENTRY = re.compile(r"\d{1,20}-\d{1,20}")
-
 
 class EventStream(StreamingResponse):
     """An answer that goes on until the events end or Redis goes away; the browser then comes back by
-    itself.
+    itself. It has its `place` from its head to its end.
     """
 
-    def __init__(self, events: AsyncIterator[str]) -> None:
+    def __init__(self, events: AsyncGenerator[str, None], place: AbstractContextManager[None]) -> None:
+        self._place = place
         super().__init__(
             _kept_alive(events),
             media_type="text/event-stream",
             headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"},
         )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends it; raises what the place raises before anything is sent."""
+        with self._place:
+            await super().__call__(scope, receive, send)
 
 
 def encode(event: JobEvent) -> str:
@@ -65,10 +69,10 @@ def encode(event: JobEvent) -> str:
 
 def entry_after(last_event_id: str | None) -> str:
     """The stream entry to go on from; from the start when the header is missing or is none of ours."""
-    return last_event_id if last_event_id and _ENTRY.fullmatch(last_event_id) else FROM_START
+    return last_event_id if last_event_id and is_entry(last_event_id) else FROM_START
 
 
-async def _kept_alive(events: AsyncIterator[str]) -> AsyncIterator[str]:
+async def _kept_alive(events: AsyncGenerator[str, None]) -> AsyncIterator[str]:
     """The events, with comments in long silences. One pending read is kept across them, never cancelled
     midway.
     """
@@ -91,3 +95,4 @@ async def _kept_alive(events: AsyncIterator[str]) -> AsyncIterator[str]:
             reading.cancel()
             with suppress(asyncio.CancelledError):
                 await reading
+        await events.aclose()

@@ -99,6 +99,11 @@ _MEANING: dict[type[TimbrescopeError], tuple[HTTPStatus, str]] = {
     request_errors.ForeignOriginError: (HTTPStatus.FORBIDDEN, "Sent by a page of another origin"),
     request_errors.TooManyUploadsError: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many uploads at once"),
     request_errors.TooManyConnectionsError: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many connections"),
+    request_errors.TooManyStreamsError: (HTTPStatus.SERVICE_UNAVAILABLE, "Too many event streams"),
+    request_errors.TooManyOwnStreamsError: (
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many event streams of one key",
+    ),
     request_errors.RangeNotSatisfiableError: (
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
         "The file has no such part",
@@ -121,6 +126,8 @@ RETRY_AFTER_S: dict[type[TimbrescopeError], int] = {
     errors.StoreUnavailableError: 5,
     request_errors.TooManyUploadsError: 2,
     request_errors.TooManyConnectionsError: 2,
+    request_errors.TooManyStreamsError: 5,
+    request_errors.TooManyOwnStreamsError: 5,
     errors.IdempotencyInFlightError: 1,
     DecoderBusyError: 2,
     SandboxUnavailableError: 2,

@@ -62,6 +62,18 @@ class TooManyConnectionsError(TimbrescopeError):
     code: ClassVar[str] = "too-many-connections"
 
 
+class TooManyStreamsError(TimbrescopeError):
+    """As many streams of jobs' events are open as may be."""
+
+    code: ClassVar[str] = "too-many-streams"
+
+
+class TooManyOwnStreamsError(TimbrescopeError):
+    """As many streams of jobs' events are open as one API key may have."""
+
+    code: ClassVar[str] = "too-many-own-streams"
+
+
 class RangeNotSatisfiableError(TimbrescopeError):
     """The part of a file that was asked for lies beyond its end."""
 

@@ -3,7 +3,8 @@
 Conventions: jobs that a caller may not see are as if they were not there.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated
 
@@ -117,8 +118,15 @@ def delete_job(services: Provided, caller: Seeing, job_id: JobId) -> Response:
             {"text/event-stream": examples.EVENT_STREAM},
             schema=sse.EVENT_SCHEMA,
         ),
-        204: {"description": "The job has ended and `Last-Event-ID` is its last event: nothing is to come"},
+        204: {
+            "description": "The job has ended and nothing is later than `Last-Event-ID`: nothing is to come"
+        },
         **_GONE,
+        **problems(
+            store_unavailable=examples.STORE_UNAVAILABLE,
+            too_many_streams=examples.TOO_MANY_STREAMS,
+            too_many_own_streams=examples.TOO_MANY_OWN_STREAMS,
+        ),
     },
     summary="Follow a job",
 )
@@ -132,18 +140,20 @@ async def follow_job(
 ) -> Response:
     """Every change of status and progress as it happens, from the job's beginning or from `Last-Event-ID` on.
 
-    The data of an event is JSON with `id`, `status` and `progress`. The stream ends with the job.
+    The data of an event is JSON with `id`, `status` and `progress`. The stream ends with the job. An event id
+    that is none counts as none.
     """
     job = await run_in_threadpool(_visible, services, caller, job_id)
     after = sse.entry_after(last_event_id)
-    if job.status.is_terminal and after == await services.feed.last_entry(job_id):
+    if job.status.is_terminal and not await services.feed.has_later(job_id, after):
         return Response(status_code=204)
-    return sse.EventStream(_events(services, job, after))
+    return sse.EventStream(_events(services, job, after), services.streams.place(caller.owner))
 
 
-async def _events(services: Services, job: Job, after: str) -> AsyncIterator[str]:
-    async for event in services.feed.follow(job.id, job.queue, after):
-        yield sse.encode(event)
+async def _events(services: Services, job: Job, after: str) -> AsyncGenerator[str, None]:
+    async with aclosing(services.feed.follow(job.id, job.queue, after)) as events:
+        async for event in events:
+            yield sse.encode(event)
 
 
 @router.get(

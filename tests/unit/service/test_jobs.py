@@ -153,9 +153,32 @@ def test_events_go_on_where_they_were(api: httpx.Client, finished: str) -> None:
     assert events_of(whole) == events
 
 
+@pytest.mark.parametrize("past", [f"{2**64 - 1}-1", f"{2**63}-0"])
+def test_nothing_is_later_than_any_event(api: httpx.Client, finished: str, past: str) -> None:
+    answer = api.get(f"{finished}/events", headers={"Last-Event-ID": past})
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+def test_an_event_id_that_no_stream_has_is_none(api: httpx.Client, finished: str) -> None:
+    whole = events_of(api.get(f"{finished}/events"))
+    answer = api.get(f"{finished}/events", headers={"Last-Event-ID": f"{'9' * 20}-0"})
+    assert events_of(answer) == whole
+
+
 def test_which_event_ids_count() -> None:
     assert entry_after("1795183271085-0") == "1795183271085-0"
-    for text in (None, "", "x", "1-1 STREAMS", "$", "1-0\n", "9" * 30 + "-0"):
+    for text in (
+        None,
+        "",
+        "x",
+        "1-1 STREAMS",
+        "$",
+        "1-0\n",
+        "9" * 30 + "-0",
+        f"{2**64}-0",
+        f"0-{2**64}",
+        "1-\u0661",
+    ):
         assert entry_after(text) == "0-0"
 
 

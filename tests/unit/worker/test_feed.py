@@ -66,6 +66,41 @@ def test_going_on_after_an_event(redis_url: str, store: JobStore, job: Job) -> N
     assert followed(redis_url, job, events[1].id) == events[2:]
 
 
+def test_nothing_comes_after_the_end(redis_url: str, store: JobStore, job: Job) -> None:
+    live(store, job)
+    assert followed(redis_url, job, f"{2**64 - 1}-1") == []
+
+
+def test_an_end_that_is_not_waited_for_ends_the_stream(redis_url: str, store: JobStore, job: Job) -> None:
+    later = threading.Timer(0.3, live, (store, job))
+    later.start()
+    assert followed(redis_url, job, f"{2**64 - 1}-1") == []
+    later.join()
+
+
+def test_any_number_follow_with_a_few_connections(redis_url: str, store: JobStore) -> None:
+    jobs = [new_job() for _ in range(150)]
+    for each in jobs:
+        store.admit(each, b"recording", max_queued=1_000)
+
+    async def follow(opened: Feed) -> tuple[int, list[list[JobEvent]]]:
+        async def collect(job: Job) -> list[JobEvent]:
+            return [event async for event in opened.follow(job.id, job.queue)]
+
+        following = [asyncio.create_task(collect(each)) for each in jobs]
+        waiting = asyncio.create_task(opened.ended(jobs[-1].id, 20.0))
+        await asyncio.sleep(0.5)
+        n_clients = await asyncio.to_thread(lambda: len(Redis.from_url(redis_url).client_list()))
+        for each in jobs:
+            await asyncio.to_thread(store.cancel, each.id)
+        assert await waiting
+        return n_clients, await asyncio.gather(*following)
+
+    n_clients, followed_all = asyncio.run(with_feed(redis_url, follow))
+    assert n_clients < feed.MOST_CONNECTIONS + 10
+    assert {events[-1].status for events in followed_all} == {JobStatus.CANCELLED}
+
+
 def test_changes_as_they_come(redis_url: str, store: JobStore, job: Job) -> None:
     later = threading.Timer(0.3, live, (store, job))
     later.start()
