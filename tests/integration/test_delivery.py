@@ -20,6 +20,8 @@ from worker.store import JobStore, Lifetimes
 END_S = 120.0
 REAPED_S = 15.0
 """How long a job of a dead worker may go without another: its lease lapses, and a reaper comes by."""
+N_WAITING = 60
+"""More jobs than a worker does in that time."""
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes through /proc")
 
@@ -46,6 +48,13 @@ class Watcher:
         fields = {"instruments": self.instruments(), "concepts": "20"}
         wav = sounds.audio_file(sounds.tone(30.0))
         answer = self.client.post("/explain", files={"file": ("x", wav)}, data=fields)
+        assert answer.status_code == 202
+        return str(answer.json()["id"])
+
+    def post_middling(self) -> str:
+        """A job that runs for about a second: its id."""
+        wav = sounds.audio_file(sounds.tone(5.0))
+        answer = self.client.post("/explain", files={"file": ("x", wav)}, data={"instruments": "Violin"})
         assert answer.status_code == 202
         return str(answer.json()["id"])
 
@@ -113,6 +122,7 @@ def test_a_job_whose_process_is_killed_runs_again(one_process: Stack, watch: Wat
 
 
 def test_the_job_of_a_worker_that_is_killed_whole_runs_again_soon(one_process: Stack, watch: Watcher) -> None:
+    """However many jobs wait that were accepted later."""
     with Redis.from_url(one_process.redis_url) as redis:
         other = start_worker(one_process.folder, one_process.settings, "other-worker")
         try:
@@ -122,11 +132,14 @@ def test_the_job_of_a_worker_that_is_killed_whole_runs_again_soon(one_process: S
             (victim,) = (
                 process for process in (one_process.worker, other) if f"job={job_id}" in process.text()
             )
+            behind = [watch.post_middling() for _ in range(N_WAITING)]
             victim.kill()
             killed_at = time.monotonic()
             watch.wait_for(job_id, JobStatus.RUNNING, attempts=2)
             assert time.monotonic() - killed_at < REAPED_S  # the broker would take minutes
-            watch.client.delete(f"/jobs/{job_id}")
+            assert watch.store.get(behind[-1]).status is JobStatus.QUEUED
+            for each in (job_id, *behind):
+                watch.client.delete(f"/jobs/{each}")
             if victim is one_process.worker:
                 one_process.worker, other = other, one_process.worker
         finally:
