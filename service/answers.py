@@ -6,6 +6,7 @@ own status is the answer.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
@@ -73,8 +74,8 @@ async def job_answer(services: Services, posting: Posting, made: Made) -> Respon
         return problem_response(job.error, instance=job.path, headers=headers)
     if not job.status.is_terminal:
         headers["Retry-After"] = str(POLL_AFTER_S)
-    position = await run_in_threadpool(position_of, services, job)
-    document = JobDocument.of(job, position).model_dump(mode="json", by_alias=True)
+    positions = await run_in_threadpool(positions_of, services, [job])
+    document = JobDocument.of(job, positions.get(job.id)).model_dump(mode="json", by_alias=True)
     return JSONResponse(document, status_code=200 if job.status.is_terminal else 202, headers=headers)
 
 
@@ -90,10 +91,11 @@ async def waited(services: Services, job: Job, timeout_s: float) -> Job:
         return job
 
 
-def position_of(services: Services, job: Job) -> int | None:
-    """The place in the queue of a job that was accepted, as far as it can be found out."""
+def positions_of(services: Services, accepted: Sequence[Job]) -> dict[str, int]:
+    """The places in the queue of jobs that were accepted, by their ids, as far as they can be found out."""
     try:
-        return services.store.queue_position(job)
+        return services.store.queue_positions(accepted)
     except UNAVAILABLE as error:
-        log.warning("could not look for a job's place", extra={"job": job.id, "error": repr(error)})
-        return None
+        ids = [job.id for job in accepted]
+        log.warning("could not look for places", extra={"jobs": ids, "error": repr(error)})
+        return {}

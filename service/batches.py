@@ -7,7 +7,7 @@ that may be taken later, else as the first, and all are listed.
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fastapi import UploadFile
@@ -15,10 +15,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from ml.errors import TimbrescopeError
-from service.answers import POLL_AFTER_S, REPLAYED, position_of, waited
+from service.answers import POLL_AFTER_S, REPLAYED, positions_of, waited
 from service.batch_schemas import BatchDocument, BatchEntryDocument
 from service.errors import problem_response
-from service.once import Made
+from service.fingerprints import whole_fingerprint
+from service.once import Made, WholeRequest, begin_whole
 from service.posting import Posting
 from service.prefer import wait_s
 from service.recordings import Upload, display_name
@@ -53,19 +54,47 @@ async def submit_all(
     files: Sequence[UploadFile],
     submission_of: Callable[[Upload], Submission],
 ) -> list[Entry]:
-    """Takes the files one after the other. Once the store does not answer, the rest is refused unseen."""
+    """Takes the files one after the other. Once the store does not answer, the rest is refused unseen.
+
+    Raises
+    ------
+    IdempotencyKeyReusedError, IdempotencyInFlightError
+        When the key stands for other files or fields, or for these while they are being taken.
+    """
+    whole = await _begun(services, posting, files, submission_of)
     entries: list[Entry] = []
-    for place, file in enumerate(files):
-        if entries and isinstance(entries[-1].outcome, StoreUnavailableError):
-            outcome: Made | TimbrescopeError = entries[-1].outcome
-        else:
-            outcome = await with_upload(_submit_one, services, posting, file, place, submission_of)
-        entries.append(Entry(display_name(file.filename), outcome))
+    try:
+        for place, file in enumerate(files):
+            if entries and isinstance(entries[-1].outcome, StoreUnavailableError):
+                outcome: Made | TimbrescopeError = entries[-1].outcome
+            else:
+                outcome = await with_upload(_submit_one, whole, posting, file, place, submission_of)
+            entries.append(Entry(display_name(file.filename), outcome))
+    finally:
+        await run_in_threadpool(whole.end, _made(entries))
     return entries
 
 
-def _submit_one(
+async def _begun(
     services: Services,
+    posting: Posting,
+    files: Sequence[UploadFile],
+    submission_of: Callable[[Upload], Submission],
+) -> WholeRequest:
+    sent = [] if posting.idempotency_key is None else files
+    fingerprints = [await with_upload(_fingerprint, file, submission_of) for file in sent]
+    return await run_in_threadpool(begin_whole, services, posting, whole_fingerprint(fingerprints))
+
+
+def _fingerprint(file: UploadFile, submission_of: Callable[[Upload], Submission]) -> str:
+    try:
+        return submission_of(Upload(file.filename, file.file.read())).fingerprint
+    finally:
+        file.file.seek(0)
+
+
+def _submit_one(
+    whole: WholeRequest,
     posting: Posting,
     file: UploadFile,
     place: int,
@@ -74,7 +103,8 @@ def _submit_one(
     # Read within the thread that works with it: no bytes are held while others are being read or waited for.
     upload = Upload(file.filename, file.file.read())
     try:
-        made = submit(services, posting, submission_of(upload), place=place)
+        whole.go_on()
+        made = submit(whole.services, posting, submission_of(upload), place=place)
     except TimbrescopeError as error:
         return error
     except UNAVAILABLE as error:
@@ -120,16 +150,15 @@ async def _waited(services: Services, entries: Sequence[Entry], wait: int) -> li
 
 
 def _document(services: Services, entries: Sequence[Entry]) -> dict[str, object]:
-    jobs = [_entry_document(services, entry) for entry in entries]
+    positions = positions_of(services, [each.job for each in _made(entries)])
+    jobs = [_entry_document(entry, positions) for entry in entries]
     return BatchDocument(jobs=jobs).model_dump(mode="json", by_alias=True)
 
 
-def _entry_document(services: Services, entry: Entry) -> BatchEntryDocument:
+def _entry_document(entry: Entry, positions: Mapping[str, int]) -> BatchEntryDocument:
     if isinstance(entry.outcome, Made):
         job = entry.outcome.job
-        return BatchEntryDocument(
-            filename=entry.filename, job=JobDocument.of(job, position_of(services, job))
-        )
+        return BatchEntryDocument(filename=entry.filename, job=JobDocument.of(job, positions.get(job.id)))
     problem = ProblemDocument.model_validate(problem_of(entry.outcome).document())
     return BatchEntryDocument(filename=entry.filename, problem=problem)
 

@@ -25,6 +25,11 @@ def request_fingerprint(fields: Mapping[str, object], uploads: Sequence[Upload] 
     return _digest([fields, [[upload.filename, upload.sha256] for upload in uploads]])
 
 
+def whole_fingerprint(fingerprints: Sequence[str]) -> str:
+    """The fingerprint of a request for several jobs, of those of its places in their order."""
+    return _digest(list(fingerprints))
+
+
 def question_fingerprint(
     kind: JobKind, sounds: Sequence[str], asked: Parameters, model: PublishedModel
 ) -> str:

@@ -6,9 +6,14 @@ still has it and writes the job's id to it, in the same step as the job. So of t
 request whose answer was lost, there is one job at most, whoever dies when. From then on the mark lives as
 long as its job: with the job's expiry or deletion the key is free. A request that is refused frees its key at
 once. Each operation is one script, all or nothing.
+
+A request for several jobs has a mark for the *whole* of it, which holds the jobs' ids, and one for each
+*place* in it, which is one job's; the name of the latter is that of the former, a colon and the place. The
+whole's lives as long as any of its jobs.
 """
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -23,14 +28,19 @@ from worker.jobs import Job
 # not admitted. After this time the key of a request whose process has died is free.
 DECIDING_S = 60.0
 
+_OF_PLACE = ":"
 _OTHER = b"other"
 _IN_FLIGHT = b"in flight"
 
 _TAKE = f"""
 local mark = redis.call('HMGET', KEYS[1], 'fingerprint', 'job', 'token')
-if mark[3] ~= ARGV[2] and mark[1] and (not mark[2] or redis.call('EXISTS', ARGV[4] .. mark[2]) == 1) then
+local stands = mark[3] and true
+for id in string.gmatch(mark[2] or '', '%S+') do
+  stands = stands or redis.call('EXISTS', ARGV[4] .. id) == 1
+end
+if mark[3] ~= ARGV[2] and stands then
   if mark[1] ~= ARGV[1] then return '{_OTHER.decode()}' end
-  return mark[2] or '{_IN_FLIGHT.decode()}'
+  return mark[3] and '{_IN_FLIGHT.decode()}' or mark[2]
 end
 redis.call('DEL', KEYS[1])
 redis.call('HSET', KEYS[1], 'fingerprint', ARGV[1], 'token', ARGV[2])
@@ -45,6 +55,27 @@ redis.call('HDEL', KEYS[1], 'token')
 redis.call('HSET', KEYS[1], 'job', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], left_ms)
 """
+_RENEW = "if redis.call('HGET', KEYS[1], 'token') == ARGV[1] then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end"
+# The mark of a whole request lives as long as the last of its jobs.
+_SETTLE = """
+local longest_ms = 0
+for id in string.gmatch(redis.call('HGET', KEYS[1], 'job') or '', '%S+') do
+  longest_ms = math.max(longest_ms, redis.call('PTTL', ARGV[1] .. id))
+end
+if longest_ms > 0 then redis.call('PEXPIRE', KEYS[1], longest_ms) else redis.call('DEL', KEYS[1]) end
+"""
+_KEEP_ALL = f"""
+local mark = redis.call('HMGET', KEYS[1], 'fingerprint', 'job', 'token')
+if mark[1] ~= ARGV[2] or (mark[3] and mark[3] ~= ARGV[3]) then return end
+local ids = mark[2] or ''
+for i = 4, #ARGV do
+  if not string.find(ids, ARGV[i], 1, true) then ids = ids .. ' ' .. ARGV[i] end
+end
+redis.call('HDEL', KEYS[1], 'token')
+redis.call('HSET', KEYS[1], 'job', ids)
+{_SETTLE}
+"""
+_JOB_CHANGED = f"if redis.call('HEXISTS', KEYS[1], 'token') == 1 then return end {_SETTLE}"
 # ARGV: the field that says whose the mark is, and whose it has to be.
 _FREE = "if redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] then redis.call('DEL', KEYS[1]) end"
 
@@ -64,10 +95,14 @@ class Marks:
     def __init__(self, redis: Redis) -> None:
         self._take = redis.register_script(_TAKE)
         self._keep = redis.register_script(_KEEP)
+        self._keep_all = redis.register_script(_KEEP_ALL)
+        self._renew = redis.register_script(_RENEW)
         self._free = redis.register_script(_FREE)
 
     def take(self, owner: str, mark: Mark) -> str | None:
         """Takes the mark for a request; the id of the job that an earlier one made, if there is one.
+
+        Of the mark of a whole request, their ids, separated by spaces.
 
         Raises
         ------
@@ -94,6 +129,17 @@ class Marks:
     def keep(self, owner: str, mark: Mark, job: Job) -> None:
         """The request is answered with a job that another request has made."""
         self._keep(keys=[keys.idempotency(owner, mark.name), keys.record(job.id)], args=[mark.token, job.id])
+
+    def keep_all(self, owner: str, mark: Mark, made: Iterable[Job]) -> None:
+        """The whole request has been decided, now or once more: with these jobs, besides those it had."""
+        ids = [job.id for job in made]
+        args = [keys.record(""), mark.fingerprint, mark.token, *ids]
+        self._keep_all(keys=[keys.idempotency(owner, mark.name)], args=args)
+
+    def renew(self, owner: str, mark: Mark) -> None:
+        """The request takes longer to be decided on."""
+        deciding_ms = round(DECIDING_S * 1000)
+        self._renew(keys=[keys.idempotency(owner, mark.name)], args=[mark.token, deciding_ms])
 
     def free(self, owner: str, mark: Mark) -> None:
         """The request was refused. Does nothing once the mark has a job."""
@@ -125,9 +171,22 @@ def expire(pipe: Pipeline, job: Job, expires_ms: int) -> None:
     """Adds to the transaction that ends a job that its mark goes when the job does."""
     if job.mark:
         pipe.pexpireat(keys.idempotency(job.owner, job.mark), expires_ms)
+        _tell_whole(pipe, job)
 
 
 def free(pipe: Pipeline, job: Job) -> None:
-    """Adds to the transaction that removes a job that its key is free."""
+    """Adds to the transaction that removes a job, after its record is, that its key is free."""
     if job.mark:
         pipe.eval(_FREE, 1, keys.idempotency(job.owner, job.mark), "job", job.id)
+        _tell_whole(pipe, job)
+
+
+def name_of_place(whole: str, place: int) -> str:
+    """The name of the mark of one place in a request for several jobs."""
+    return f"{whole}{_OF_PLACE}{place}"
+
+
+def _tell_whole(pipe: Pipeline, job: Job) -> None:
+    whole, is_of_place, _ = job.mark.partition(_OF_PLACE)
+    if is_of_place:
+        pipe.eval(_JOB_CHANGED, 1, keys.idempotency(job.owner, whole), keys.record(""))

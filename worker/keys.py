@@ -116,7 +116,7 @@ def rate(name: str) -> str:
 
 
 def idempotency(owner: str, name: str) -> str:
-    """Hash: what was asked under a client's key, and the job it made or who is deciding it."""
+    """Hash: what was asked under a client's key, and the jobs it made or who is deciding it."""
     return f"{PREFIX}idempotency:{owner}:{name}"
 
 

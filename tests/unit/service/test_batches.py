@@ -6,12 +6,19 @@ from typing import Any
 
 import httpx
 import pytest
+from redis import Redis
 
+from service.fingerprints import whole_fingerprint
+from service.once import mark_name
+from service.recordings import Upload
+from service.submission import Submission
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, wav
+from worker import keys
 from worker.catalog import Catalog
+from worker.idempotency import Mark, Marks
 from worker.jobs import ANYONE, JobKind
-from worker.questions import Parameters
+from worker.questions import PLAIN, Parameters
 from worker.store import JobStore
 
 CALLS = ["/classify/batch", "/explain/batch"]
@@ -161,10 +168,57 @@ def test_a_retry_makes_only_what_is_missing(start_api: StartApi, models: Catalog
     third = send(roomier, GOOD, GOOD, LONGER, headers=KEY)
     assert third.headers["idempotency-replayed"] == "true"
     assert third.json() == again.json()
-    other = send(roomier, GOOD, LONGER, LONGER, headers=KEY).json()["jobs"]
-    assert other[1]["problem"]["type"] == "/problems/idempotency-key-reused"
-    assert [other[at]["job"]["id"] for at in (0, 2)] == [made[0], entries[2]["job"]["id"]]
     assert len(roomier.get("/jobs").json()["jobs"]) == 3
+
+
+@pytest.mark.parametrize(
+    "files",
+    [(GOOD, GOOD), (LONGER, GOOD), (GOOD,), (GOOD, LONGER, BAD), (GOOD, ("other.wav", LONGER[1]))],
+    ids=["changed", "in another order", "fewer", "more", "renamed"],
+)
+def test_other_files_under_the_same_key(api: httpx.Client, files: tuple[tuple[str, bytes], ...]) -> None:
+    first = send(api, GOOD, LONGER, headers=KEY)
+    assert_problem(send(api, *files, headers=KEY), 422, "idempotency-key-reused")
+    fields = {"threshold": "0.25"}
+    assert_problem(send(api, GOOD, LONGER, headers=KEY, data=fields), 422, "idempotency-key-reused")
+    again = send(api, GOOD, LONGER, headers=KEY)
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.json() == first.json()
+    assert len(api.get("/jobs").json()["jobs"]) == 2
+
+
+def test_the_key_of_a_batch_is_free_with_the_last_of_its_jobs(api: httpx.Client, redis_url: str) -> None:
+    made = [entry["job"] for entry in send(api, GOOD, LONGER, headers=KEY).json()["jobs"]]
+    redis = Redis.from_url(redis_url)
+    whole = keys.idempotency("", mark_name("/classify/batch", KEY["Idempotency-Key"]))
+    for job in made:
+        assert_problem(send(api, GOOD, headers=KEY), 422, "idempotency-key-reused")
+        api.delete(job["links"]["self"])  # cancelled: it expires as it does
+        left_ms = [redis.pttl(keys.record(each["id"])) for each in made]
+        assert abs(redis.pttl(whole) - max(left_ms)) < 1_000
+        api.delete(job["links"]["self"])
+    assert redis.keys(keys.idempotency("*", "*")) == []
+    assert send(api, GOOD, headers=KEY).status_code == 202
+
+
+def test_a_refused_batch_frees_its_key(api: httpx.Client) -> None:
+    assert_problem(send(api, BAD, headers=KEY), 415, "unknown-format")
+    assert send(api, GOOD, LONGER, headers=KEY).status_code == 202
+
+
+def test_a_batch_while_it_is_being_taken(api: httpx.Client, redis_url: str) -> None:
+    marks = Marks(Redis.from_url(redis_url))
+    places = [
+        Submission(JobKind.CLASSIFY, Upload(name, data), None, PLAIN).fingerprint
+        for name, data in (GOOD, LONGER)
+    ]
+    held = Mark(mark_name("/classify/batch", KEY["Idempotency-Key"]), whole_fingerprint(places))
+    marks.take("", held)
+    assert_problem(send(api, GOOD, LONGER, headers=KEY), 409, "idempotency-in-flight")
+    assert_problem(send(api, GOOD, headers=KEY), 422, "idempotency-key-reused")
+    assert api.get("/jobs").json()["jobs"] == []
+    marks.free("", held)
+    assert send(api, GOOD, LONGER, headers=KEY).status_code == 202
 
 
 def test_a_batch_costs_as_many_as_it_has_files(start_api: StartApi, models: Catalog) -> None:

@@ -124,7 +124,7 @@ def test_places_in_the_queue_are_asked_for_in_one_go(
             b"ZRANK"
         )
         sent.extend([n_asked] if n_asked else [])
-        return really(self, packed, check_health)  # type: ignore[no-any-return]
+        return really(self, packed, check_health)  # type: ignore[no-untyped-call, no-any-return]
 
     monkeypatch.setattr(AbstractConnection, "send_packed_command", counting)
     listed = api.get("/jobs").json()["jobs"]
