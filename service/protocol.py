@@ -4,10 +4,12 @@ Conventions: a connection is closed when a request's head is not whole after `he
 still sends `LINGER_S` after it was answered, and when it takes nothing of an answer for `STALLED_S`. What an
 answered client still sends is dropped: were the connection closed at once, it would be reset, and the answer
 perhaps never read. How long a body may take that is still wanted is for `service.patience`. What cannot be
-taken for a request is answered with a problem document as well, without the application hearing of it.
+taken for a request is answered with a problem document as well, without the application hearing of it. Every
+request begins with an empty context: what one has said of itself, for logs and traces, holds for no other.
 """
 
 import asyncio
+import contextvars
 import secrets
 import sys
 from collections.abc import Callable
@@ -76,6 +78,10 @@ class EdgeProtocol(H11Protocol):
         if not self._is_ending:
             super().data_received(data)
             self._watch()
+
+    def handle_events(self) -> None:
+        """Called when there may be a request to begin: within an earlier one of the connection, too."""
+        contextvars.Context().run(super().handle_events)
 
     def on_response_complete(self) -> None:
         """Called when an answer has been sent."""

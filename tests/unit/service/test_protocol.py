@@ -2,6 +2,7 @@
 closed, and the service goes on.
 """
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -9,13 +10,14 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from service import protocol
+from service import middleware, protocol
 from service.guard import MAX_ADDRESS_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
 from service.settings import ServiceSettings
 from tests.unit.service.conftest import StartApi, serving
 from tests.unit.service.requests_made import wav
 from tests.unit.service.wire import Connection, connected, head
 from worker.catalog import Catalog
+from worker.logs import fields_of
 
 LIVE = head("GET /health/live HTTP/1.1")
 FORM = "Content-Type: multipart/form-data; boundary=b"
@@ -303,6 +305,39 @@ def test_who_is_answered_may_not_go_on_sending_for_ever(
         time.sleep(0.8)
         connection.send(LIVE)
         assert connection.answer().status == 200
+
+
+def test_a_request_knows_nothing_of_the_one_before_it(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lines in the log, and its trace, would be taken for the other's."""
+    said: list[dict[str, object]] = []
+    name_of = middleware._name_of  # called before a request has said anything of itself
+
+    def overhear(sent: str | None) -> str:
+        said.append(fields_of(logging.makeLogRecord({"msg": sent or ""})))
+        return name_of(sent)
+
+    monkeypatch.setattr(middleware, "_name_of", overhear)
+    body = bytes(500_000)  # more than is taken in before somebody reads it
+    named = [
+        head(*first, f"X-Request-ID: number-{number}")
+        for number, first in enumerate(
+            [
+                ("GET /health/live HTTP/1.1",),
+                ("GET /models HTTP/1.1",),
+                ("POST /classify HTTP/1.1", FORM, f"Content-Length: {len(body)}"),
+            ]
+        )
+    ]
+    with connected(api) as connection:
+        connection.send(*named, body)
+        for _ in named:
+            connection.answer()
+        connection.send(named[0])
+        connection.answer()
+    assert [line["message"] for line in said] == ["number-0", "number-1", "number-2", "number-0"]
+    assert not any("request" in line for line in said)
 
 
 @pytest.mark.parametrize("first", ["POST /no/such/path HTTP/1.1", "POST /no/such/path HTTP/1.0"])
