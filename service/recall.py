@@ -3,6 +3,7 @@
 Conventions: see `worker.result_cache`. Blocking, for the thread pool.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,8 @@ from service.services import Services
 from worker.idempotency import Mark
 from worker.jobs import Job
 
+log = logging.getLogger(__name__)
+
 
 def recalled(
     services: Services, posting: Posting, job: Job, uploads: Sequence[Upload], mark: Mark | None
@@ -19,11 +22,18 @@ def recalled(
     """The job, stored and ended with the result of an earlier one, should there be one that would do."""
     if not job.fingerprint or not posting.takes_earlier:
         return None
-    earlier = services.result_cache.find(job.owner, job.fingerprint)
-    if earlier is not None:
-        earlier = services.store.repeat(_about_the_same(job, earlier, uploads), earlier, mark=mark)
-    services.store.figures.count("cache_requests", outcome="miss" if earlier is None else "hit")
-    return earlier
+    ended = _repeated(services, job, uploads, mark)
+    services.store.figures.count("cache_requests", outcome="miss" if ended is None else "hit")
+    return ended
+
+
+def _repeated(services: Services, job: Job, uploads: Sequence[Upload], mark: Mark | None) -> Job | None:
+    while (earlier := services.result_cache.find(job.owner, job.fingerprint)) is not None:
+        ended = services.store.repeat(_about_the_same(job, earlier, uploads), earlier, mark=mark)
+        if ended is not None:
+            return ended
+        log.debug("another request was answered in between", extra={"job": job.id})
+    return None
 
 
 def _about_the_same(job: Job, earlier: Job, uploads: Sequence[Upload]) -> Job:

@@ -83,6 +83,11 @@ class ArtifactStore:
             raise _unknown(job_id, name)
         return _INFO.validate_json(found)
 
+    def total_bytes(self, job_id: str) -> int:
+        """How large all artefacts of a job are together."""
+        found = cast(list[bytes], self._redis.hvals(keys.artifact_info(job_id)))
+        return sum(_INFO.validate_json(each).size_bytes for each in found)
+
     def part(self, job_id: str, name: str, start: int, end: int) -> bytes:
         """The bytes of an artefact from `start` on and before `end`; no others are moved."""
         found = cast(

@@ -4,8 +4,10 @@ Conventions: a question's fingerprint (`service.fingerprints`) is the same for t
 model and program. An entry names the latest job that has answered it, one for each API key, so that nobody
 learns what others asked; it expires with its job and goes with it. What is found is a job and not a result:
 the new job gets copies of its own (`worker.store.JobStore.repeat`), so that each can be deleted by itself. A
-result is copied `MOST_COPIES` times in a row and then computed anew: who asks the same again and again cannot
-fill the store any faster than the workers work.
+result is copied `MOST_COPIES` times and then computed anew, and only while there is room for the copy
+(`worker.room`): who asks the same again and again fills the store at most `MOST_COPIES` + 1 times as fast as
+the workers work. Each copy is made of the latest and becomes the latest in one step, so that of many requests
+at once no two are the same copy.
 """
 
 from typing import cast
@@ -35,6 +37,12 @@ class ResultCache:
         record = cast(bytes | None, self._redis.get(keys.record(job_id.decode())))
         job = None if record is None else jobs.from_record(record)
         return job if job is not None and job.generation < MOST_COPIES else None
+
+
+def is_latest(pipe: Pipeline, job: Job) -> bool:
+    """Whether this job still answers its question; the pipeline, which watches its entry, sees it change."""
+    entry = cast(bytes | None, pipe.get(keys.cached(job.owner, job.fingerprint)))
+    return entry is not None and entry.decode() == job.id
 
 
 def enter(pipe: Pipeline, job: Job, expires_ms: int) -> None:

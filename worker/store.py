@@ -20,6 +20,7 @@ from redis.exceptions import ExecAbortError, OutOfMemoryError, WatchError
 
 from worker import idempotency, jobs, keys, result_cache, webhooks
 from worker.admission import Admission
+from worker.artifacts import ArtifactStore
 from worker.errors import WorkerLostError
 from worker.figures import WAITING, Figures, count_in, observe_in
 from worker.filters import ALL, JobFilter
@@ -57,6 +58,7 @@ class JobStore:
         self._redis = redis
         self._lifetimes = lifetimes
         self._admission = Admission(redis)
+        self._artifacts = ArtifactStore(redis)
         self.figures = Figures(redis)
         self._listing = Listing(redis, self.sweep)
 
@@ -82,21 +84,26 @@ class JobStore:
     def repeat(self, job: Job, earlier: Job, *, mark: Mark | None = None) -> Job | None:
         """Stores a job that ends at once with what an earlier one has found out, and copies of its files.
 
-        None when the earlier job has gone; raises like `admit` for the mark.
+        None when the earlier job has gone, or is no longer the latest to answer its question; raises like
+        `admit` for the mark and for want of room.
         """
-        require_room(self._redis)
+        require_room(self._redis, self._artifacts.total_bytes(earlier.id))
         repeated = self._dated(jobs.repeat(job, earlier, _now()))
         files = (keys.artifacts, keys.artifact_info)
         sources = (keys.record(earlier.id), *(key(earlier.id) for key in files))
+        entry, mark_key = (
+            keys.cached(earlier.owner, earlier.fingerprint),
+            keys.idempotency(job.owner, job.mark),
+        )
         with self._redis.pipeline(transaction=True) as pipe:
             while True:
                 try:
-                    pipe.watch(*sources, keys.idempotency(job.owner, job.mark))  # type: ignore[no-untyped-call]
+                    pipe.watch(*sources, entry, mark_key)  # type: ignore[no-untyped-call]
                     if pipe.exists(keys.record(job.id)):
                         return repeated  # it was stored, and only the answer was lost
-                    if not pipe.exists(sources[0]):
-                        return None
                     idempotency.require_taken(pipe, job.owner, mark)
+                    if not pipe.exists(sources[0]) or not result_cache.is_latest(pipe, earlier):
+                        return None
                     pipe.multi()
                     for key in files:
                         pipe.copy(key(earlier.id), key(job.id))

@@ -1,6 +1,7 @@
 """Earlier answers: found by their question, copied whole, gone with their jobs."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -16,6 +17,7 @@ from worker.feed import Feed
 from worker.jobs import ANYONE, Job, JobStatus, artifact_path
 from worker.questions import ModelRef
 from worker.result_cache import MOST_COPIES, ResultCache
+from worker.room import RESERVED_SHARE
 from worker.store import JobStore
 from worker.webhooks import Webhooks
 
@@ -153,6 +155,35 @@ def test_an_answer_is_copied_so_often_only(store: JobStore, redis: Redis, cache:
     assert cache.find("", "why") is None
     answered(store, redis, asking())
     assert cache.find("", "why") is not None
+
+
+def test_of_many_at_once_no_two_are_the_same_copy(store: JobStore, redis: Redis, cache: ResultCache) -> None:
+    earlier = answered(store, redis, asking())
+    barrier, copies = threading.Barrier(8), []
+
+    def ask() -> None:
+        barrier.wait()
+        copies.append(store.repeat(asking(), earlier))
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (copy,) = (each for each in copies if each is not None)
+    assert len(copies) == 8
+    assert copy.generation == 1
+    assert cache.find("", "why") == copy
+
+
+def test_there_has_to_be_room_for_the_copy(store: JobStore, redis: Redis) -> None:
+    earlier = answered(store, redis, asking())
+    used_bytes = redis.info("memory")["used_memory"]
+    redis.config_set("maxmemory", round((used_bytes + len(SOUND) // 2) / (1.0 - RESERVED_SHARE)))
+    with pytest.raises(StoreUnavailableError, match="full"):
+        store.repeat(asking(), earlier)
+    redis.config_set("maxmemory", round((used_bytes + 4 * len(SOUND)) / (1.0 - RESERVED_SHARE)))
+    assert store.repeat(asking(), earlier) is not None
 
 
 def test_its_webhook_waits_to_be_told(store: JobStore, redis: Redis) -> None:

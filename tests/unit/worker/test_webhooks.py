@@ -34,7 +34,7 @@ def deliveries(redis: Redis) -> Webhooks:
 
 
 def admitted(store: JobStore, callback: str | None = URL) -> Job:
-    job = replace(new_job(), callback=callback)
+    job = replace(new_job(), callback=callback, fingerprint="why")
     store.admit(job, b"sound", max_queued=10)
     return job
 
