@@ -88,6 +88,7 @@ async def _on_refusal(request: Request, error: Exception) -> ProblemResponse:
 
 
 async def _on_fault(request: Request, error: Exception) -> ProblemResponse:
+    # Of what stands around `service.faults`, which answers for all that is within it.
     return error_response(InternalError("A fault in the service; its log says more."))
 
 

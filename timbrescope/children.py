@@ -40,6 +40,8 @@ class Program:
     stopping: tuple[tuple[signal.Signals, float], ...]
     hint: str = ""
     """Where to look when it keeps dying."""
+    on_death: Callable[[int], None] | None = None
+    """Told its process id once it, and all that it has started, are dead."""
 
 
 @dataclass
@@ -156,6 +158,8 @@ class Supervisor:
         child.process = None
         signal_group(process.pid, signal.SIGKILL)  # what it leaves behind (a pool) must not work on unwatched
         self._tell_guard("-", process.pid)
+        if child.program.on_death is not None:
+            child.program.on_death(process.pid)
         how = describe_exit(process.returncode)
         delay_s = child.patience.after_death(now - child.started_at)
         if delay_s is None:

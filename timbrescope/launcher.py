@@ -3,7 +3,8 @@ kept running.
 
 Everything the launcher starts, it stops, in the opposite order: the API first, so that nothing new
 comes in, then the worker, which gives unfinished jobs back to the queue, then Redis, which writes
-out its append-only file. The service counts as ready when its own `/health/ready` says so.
+out its append-only file. The service counts as ready when its own `/health/ready` says so. For a worker that
+dies the launcher says that it is gone, so that the service is not ready until there is another.
 """
 
 import json
@@ -18,6 +19,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -30,6 +32,8 @@ from timbrescope.state import StateFolder
 POLL_S = 0.2
 ASK_READY_EVERY_S = 0.5
 READY_REQUEST_S = 2.0
+FORGET_S = 2.0
+"""How long Redis may take to hear that a worker is dead."""
 REPORT_EVERY_S = 20.0
 """How often to say what is missing while the service is not ready."""
 
@@ -102,6 +106,7 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
     state.create()
     with state.locked() as lock_fd, _stop_signals() as stopping:
         _require_free(plan.host, plan.port)
+        state.keep_url(plan.url)
         with Supervisor(lock_fd, say) as supervisor:
             stopping.when_repeated(supervisor.hurry.set)
             settings = {"TIMBRESCOPE_STATE_DIR": str(plan.state_dir)}
@@ -114,7 +119,10 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
                 settings["TIMBRESCOPE_REDIS_URL"] = plan.redis_url
             key, is_new = (plan.admin_key, False) if plan.admin_key else state.admin_key()
             own = (*PYTHON_MODULE, "timbrescope")
-            supervisor.start(Program("worker", (*own, "worker"), {**environment, **settings}, WORKER_STOP))
+            forget = partial(forget_worker, settings["TIMBRESCOPE_REDIS_URL"])
+            supervisor.start(
+                Program("worker", (*own, "worker"), {**environment, **settings}, WORKER_STOP, on_death=forget)
+            )
             settings |= {
                 "TIMBRESCOPE_HOST": plan.host,
                 "TIMBRESCOPE_PORT": str(plan.port),
@@ -158,6 +166,18 @@ def redis_program(folder: Path, path: Path, environment: Mapping[str, str], *, f
     }
     arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
     return Program("redis-server", (executable, *arguments), environment, REDIS_STOP, hint=f"See {log}.")
+
+
+def forget_worker(redis_url: str, pid: int) -> None:
+    """Takes back what a worker that is dead has announced; without Redis it is forgotten a little later."""
+    from worker.catalog import Catalog
+    from worker.presence import names_of_worker
+
+    with (
+        redis.Redis.from_url(redis_url, socket_connect_timeout=FORGET_S, socket_timeout=FORGET_S) as client,
+        suppress(redis.RedisError),
+    ):
+        Catalog(client).withdraw_all(names_of_worker(pid))
 
 
 class _Stopping(threading.Event):

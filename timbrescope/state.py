@@ -3,6 +3,7 @@
 One launcher at a time holds the lock. The folder's contents:
 
     lock        locked (flock) by the running launcher and its guard; holds the launcher's process id
+    url         where the API of the running launcher answers, or that of the last one
     admin-key   made on the first start, readable by its owner only
     redis/      the private redis-server's append-only file and log, and its socket where the path fits
 
@@ -108,6 +109,18 @@ class StateFolder:
             file.write(f"{key}\n")
         unfinished.rename(path)
         return key, True
+
+    def keep_url(self, url: str) -> None:
+        """Say where the API answers, for the commands that ask it."""
+        unfinished = self.path / "url.new"
+        unfinished.write_text(f"{url}\n")
+        unfinished.replace(self.path / "url")
+
+    def url(self) -> str | None:
+        """Where the API of the launcher here answers; None when none was ever started here."""
+        with contextlib.suppress(OSError):
+            return (self.path / "url").read_text().strip() or None
+        return None
 
     def redis_socket(self) -> Path:
         """Where the private redis-server listens: here, or in a private folder when this path is too long."""

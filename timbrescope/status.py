@@ -116,13 +116,13 @@ def status(as_json: JsonOption = False) -> None:
 def look(settings: ServiceSettings) -> Status:
     """How the service stands: the one of `timbrescope up` here, or that of TIMBRESCOPE_REDIS_URL.
 
-    Where `up` runs, the API that these settings name has to be ready too; else it may be on another machine.
+    Where `up` runs, its API has to be ready too; else the API may be on another machine.
     """
-    from timbrescope.launcher import url_of, why_not_ready
+    from timbrescope.launcher import why_not_ready
     from timbrescope.running import connect_to_running
     from worker.connection import UNAVAILABLE, unavailable
 
-    url = url_of(settings.host, settings.port)
+    url = api_url(settings)
     silence = why_not_ready(url)
     base = Status(ready=False, why_not=None, api=url, api_ready=silence is None)
     try:
@@ -136,6 +136,20 @@ def look(settings: ServiceSettings) -> Status:
     if reason is None and silence is not None and "redis_url" not in settings.model_fields_set:
         reason = f"{url}: {silence}."
     return replace(found, ready=reason is None, why_not=reason)
+
+
+def api_url(settings: ServiceSettings) -> str:
+    """Where the API is asked: where the settings say, else where the `timbrescope up` of the state folder
+    has it.
+    """
+    from timbrescope.launcher import url_of
+    from timbrescope.state import StateFolder
+
+    if settings.model_fields_set.isdisjoint({"host", "port", "redis_url"}):
+        kept = StateFolder(settings.state_dir.absolute()).url()
+        if kept is not None:
+            return kept
+    return url_of(settings.host, settings.port)
 
 
 def _seen(redis: Redis, settings: ServiceSettings) -> dict[str, Any]:

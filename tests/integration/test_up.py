@@ -167,6 +167,8 @@ def test_it_starts_heals_and_stops(start: Callable[..., Service], tmp_path: Path
         before = service.process(part)
         os.kill(before, signal.SIGKILL)
         service.wait_until(lambda before=before: before not in service.processes(), 20)  # type: ignore[misc]
+        if part == "timbrescope worker":  # nobody is told that there is one until there is
+            service.wait_until(lambda: service.get("/health/ready")[0] == 503, 8)
         service.wait_until(
             lambda part=part: any(part in line for line in service.processes().values()),  # type: ignore[misc]
             30,

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from service import guard
 from tests.readme import ROOT
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post
@@ -150,6 +151,19 @@ def test_every_figure_is_told_in_the_documentation(api: httpx.Client) -> None:
     families = re.findall(r"^# TYPE (timbrescope_\w+) ", api.get("/metrics").text, re.MULTILINE)
     shown = {name for name in families if not name.endswith("_created")}
     assert shown == told
+
+
+def test_a_fault_around_the_application_is_a_problem_too(
+    api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where `service.faults` does not reach."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(guard.Guard, "__call__", fail)
+    problem = assert_problem(api.get("/health/live"), 500, "internal-error")
+    assert "secret" not in str(problem)
 
 
 def test_requests_in_flight(start_api: StartApi, models: Catalog) -> None:

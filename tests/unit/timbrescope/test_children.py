@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,21 @@ def test_a_killed_child_is_started_again(
 
     wait_until(is_another)
     assert said == ["The helper was ended by SIGKILL; starting it again in 0.01 s."]
+
+
+def test_who_wants_to_know_is_told_of_a_death(supervisor: Supervisor) -> None:
+    dead: list[int] = []
+    child = supervisor.start(replace(script("raise SystemExit(1)"), on_death=dead.append))
+    assert child.process is not None
+    first = child.process.pid
+
+    def is_told() -> bool:
+        supervisor.mend()
+        return bool(dead)
+
+    wait_until(is_told)
+    assert dead[0] == first
+    assert not is_running(first)
 
 
 def test_a_child_that_cannot_start_is_given_up(

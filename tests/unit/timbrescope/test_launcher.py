@@ -10,10 +10,13 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import redis
 
 from timbrescope import launcher
 from timbrescope.errors import LaunchError
 from timbrescope.launcher import Plan, redis_program, up, why_not_ready
+from worker.catalog import Catalog
+from worker.presence import names_of_worker
 
 
 def plan(state_dir: Path, port: int = 8000, host: str = "127.0.0.1") -> Plan:
@@ -69,6 +72,20 @@ def test_redis_is_private_and_keeps_everything(tmp_path: Path, fsync: str) -> No
 def test_a_missing_redis_says_how_to_install_it(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match=r"redis-server is missing.*apt-get install redis-server"):
         redis_program(tmp_path, tmp_path / "redis.sock", {"PATH": str(tmp_path)}, fsync="always")
+
+
+def test_a_dead_worker_is_there_no_more(redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        catalog = Catalog(client)
+        others = (f"{names_of_worker(170)}18", "elsewhere/17/18")
+        for name in (f"{names_of_worker(17)}18", f"{names_of_worker(17)}19", *others):
+            catalog.announce(name, [])
+        launcher.forget_worker(redis_url, 17)
+        assert {worker.name for worker in catalog.workers()} == set(others)
+
+
+def test_without_redis_a_dead_worker_is_let_be(free_port: int) -> None:
+    launcher.forget_worker(f"redis://127.0.0.1:{free_port}/0", 17)
 
 
 def test_a_taken_port_is_refused_before_anything_starts(tmp_path: Path) -> None:

@@ -35,6 +35,13 @@ def test_folders_are_for_their_owner_only(state: StateFolder) -> None:
     assert (mode(state.path), mode(state.redis)) == (0o700, 0o700)
 
 
+def test_where_the_api_answers_is_kept(state: StateFolder) -> None:
+    assert state.url() is None
+    for url in ("http://127.0.0.1:9000", "http://[::1]:9001"):
+        state.keep_url(url)
+        assert state.url() == url
+
+
 def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(LaunchError, match=r"file/state cannot be used: Not a directory"):

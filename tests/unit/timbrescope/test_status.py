@@ -13,6 +13,7 @@ from redis import Redis
 
 from tests.unit.timbrescope.test_cli import timbrescope
 from tests.unit.worker.jobs_made import LIFETIMES, new_dataset_job, new_job
+from timbrescope.state import StateFolder
 from worker.catalog import Catalog, model_from_card
 from worker.errors import InternalError
 from worker.figures import Figures
@@ -43,6 +44,19 @@ def run(redis_url: str, free_port: int) -> Run:
         return timbrescope("status", *words, env=settings)
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("more", "port"), [({}, 9017), ({"TIMBRESCOPE_PORT": "9018"}, 9018), ({"TIMBRESCOPE_HOST": "::1"}, 8000)]
+)
+def test_the_api_of_the_service_here_is_asked(tmp_path: Path, more: dict[str, str], port: int) -> None:
+    """Without its port being said again."""
+    state = StateFolder(tmp_path)
+    state.create()
+    state.keep_url("http://127.0.0.1:9017")
+    done = timbrescope("status", "--json", env={"TIMBRESCOPE_STATE_DIR": str(tmp_path), **more})
+    assert done.returncode == 1
+    assert as_json(done)["api"].endswith(f":{port}")
 
 
 def as_json(done: "subprocess.CompletedProcess[str]") -> dict[str, Any]:
