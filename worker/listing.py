@@ -2,9 +2,11 @@
 
 Conventions: what an audience may see stands in an index of its own, in the order of the ids, which is that of
 time; so who may see few jobs need not read past everybody else's. Records are read only of what may be seen.
+What a version of the program without audiences has admitted, or still admits beside this one, is entered in
+the indexes by the reaper (`adopt`), and by whoever looks for it by its id before that.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -21,6 +23,8 @@ from worker.tombstones import absence
 # for a rare job turns pages, and keeps nobody else waiting.
 _FILTERED_BATCH = 100
 LONGEST_SCAN = 500
+# How many jobs are looked at at a time, of those that an earlier version has left.
+_ADOPTED_AT_ONCE = 200
 # A job's id is made a moment before the job, this much earlier at the most.
 _ID_LEAD_MS = 5_000
 
@@ -48,7 +52,6 @@ class Listing:
     ) -> JobPage:
         """Up to `limit` wanted jobs of these audiences that are older than `before`, newest first."""
         self._sweep()
-        self._adopt()
         shown: list[Job] = []
         n_scanned = 0
         newest, oldest = _newest_bound(before, wanted.created_before), _oldest_bound(wanted.created_after)
@@ -86,23 +89,34 @@ class Listing:
         audience, tombstone = cast(tuple[bytes | None, bytes | None], tuple(answers[:2]))
         n_kept, n_listed = cast(tuple[int, int], tuple(answers[2:]))
         if audience is None and n_kept > n_listed:
-            self._sweep()
-            self._adopt()
+            self._list([job_id])  # perhaps nobody has come to `adopt` it yet
             audience = cast(bytes | None, self._redis.hget(keys.AUDIENCES, job_id))
         if audience is None or audience.decode() not in audiences:
             raise absence(job_id, None if audience is not None else tombstone, audiences)
 
-    def _adopt(self) -> None:
-        """Lists the jobs that a version of the program without audiences has admitted."""
-        if self._redis.zcard(keys.JOBS) <= self._redis.hlen(keys.AUDIENCES):
+    def adopt(self) -> None:
+        """Lists the jobs that a version of the program without audiences has admitted, in slices."""
+        last = ""
+        while self._redis.zcard(keys.JOBS) > self._redis.hlen(keys.AUDIENCES):
+            newer = f"({last}" if last else "-"
+            members = self._redis.zrange(keys.JOBS, newer, "+", bylex=True, offset=0, num=_ADOPTED_AT_ONCE)
+            ids = [member.decode() for member in cast(list[bytes], members)]
+            if not ids:
+                return
+            listed = cast(list[bytes | None], self._redis.hmget(keys.AUDIENCES, ids))
+            self._list([job_id for job_id, audience in zip(ids, listed, strict=True) if audience is None])
+            last = ids[-1]
+
+    def _list(self, job_ids: Sequence[str]) -> None:
+        """Says of jobs who may see them, by their records."""
+        if not job_ids:
             return
-        listed = set(cast(list[bytes], self._redis.hkeys(keys.AUDIENCES)))
-        for member in cast(list[bytes], self._redis.zrange(keys.JOBS, 0, -1)):
-            record = None if member in listed else self._redis.get(keys.record(member.decode()))
-            if record is not None:
-                audience = jobs.from_record(cast(bytes, record)).audience
-                self._redis.zadd(keys.jobs_of(audience), {member: 0})
-                self._redis.hset(keys.AUDIENCES, member.decode(), audience)
+        records = cast(list[bytes | None], self._redis.mget([keys.record(job_id) for job_id in job_ids]))
+        with self._redis.pipeline(transaction=True) as pipe:
+            for job in (jobs.from_record(record) for record in records if record is not None):
+                pipe.zadd(keys.jobs_of(job.audience), {job.id: 0})
+                pipe.hset(keys.AUDIENCES, job.id, job.audience)
+            pipe.execute()
 
     def _ids_between(self, newest: str, oldest: str, limit: int, audiences: Collection[str]) -> list[str]:
         """The newest ids of all these audiences' together, between two bounds as Redis writes them."""

@@ -56,6 +56,7 @@ class Reaper:
         """Looks after every lapsed lease, unless another reaper has just done so."""
         if not self._leases.begin_sweep(0.9 * SWEEP_S):
             return
+        self._store.adopt()
         waiting = _Waiting(self._redis)
         until = time.monotonic() + SWEEP_S
         while time.monotonic() < until and not self._stopped.is_set():

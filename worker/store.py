@@ -166,6 +166,10 @@ class JobStore:
         """Up to `limit` wanted jobs of these audiences that are older than `before`, newest first."""
         return self._listing.page(limit, before, audiences=audiences, wanted=wanted)
 
+    def adopt(self) -> None:
+        """Lists what a version of the program has admitted that kept other lists."""
+        self._listing.adopt()
+
     def outcomes(self) -> dict[tuple[str, str], int]:
         """How many jobs have ended, by kind and status."""
         counts = cast(dict[bytes, bytes], self._redis.hgetall(keys.OUTCOMES))

@@ -146,6 +146,32 @@ def test_jobs_and_fates_that_a_version_without_audiences_left(
             store.get(job.id, {ALICE})
 
 
+def test_lists_of_a_version_without_audiences_are_made_up_for_in_slices(
+    store: JobStore, admit: Callable[..., Job], redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "_ADOPTED_AT_ONCE", 3)
+    old = [admit(owner=owner) for owner in ("alice", "", "alice", "bob", "alice", "", "", "alice")]
+    redis.delete(keys.AUDIENCES, *(keys.jobs_of(audience) for audience in (ALICE, BOB, ANYONE)))
+    new = admit(owner="alice")
+    assert [job.id for job in store.page(9, audiences={ALICE}).jobs] == [
+        new.id
+    ]  # no request pays for the old
+    sizes: list[int] = []
+    read = redis.mget
+
+    def counting(wanted: list[str]) -> object:
+        sizes.append(len(wanted))
+        return read(wanted)
+
+    monkeypatch.setattr(redis, "mget", counting)
+    store.adopt()
+    assert sizes == [3, 3, 2]
+    monkeypatch.undo()
+    for audience, n_jobs in ((ALICE, 5), (BOB, 1), (ANYONE, 3)):
+        assert len(store.page(9, audiences={audience}).jobs) == n_jobs
+    assert redis.hlen(keys.AUDIENCES) == len(old) + 1
+
+
 @pytest.mark.parametrize(
     ("fate", "error"), [(Fate.EXPIRED, JobExpiredError), (Fate.DELETED, JobDeletedError)]
 )

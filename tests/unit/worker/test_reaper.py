@@ -13,7 +13,7 @@ from worker import reaper as module
 from worker import units as units_module
 from worker.attempt import Delivery
 from worker.catalog import Catalog, model_from_card
-from worker.jobs import Job, JobStatus, QueueName
+from worker.jobs import ANYONE, Job, JobStatus, QueueName
 from worker.leases import Leases
 from worker.queue import JobQueue
 from worker.reaper import Reaper, n_messages
@@ -220,3 +220,11 @@ def test_it_goes_on_after_a_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch)
         assert time.monotonic() < deadline
         time.sleep(0.02)
     bench.reaper.stop()
+
+
+def test_a_sweep_lists_what_a_version_without_lists_has_left(bench: Bench) -> None:
+    job = bench.admitted(new_job())
+    bench.redis.delete(keys.AUDIENCES, keys.jobs_of(ANYONE))
+    assert bench.store.page(9, audiences={ANYONE}).jobs == ()
+    bench.sweep()
+    assert [each.id for each in bench.store.page(9, audiences={ANYONE}).jobs] == [job.id]

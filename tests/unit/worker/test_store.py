@@ -359,6 +359,7 @@ def test_jobs_of_a_version_without_audiences_are_listed(store: JobStore, redis: 
     store.admit(old, b"recording", max_queued=10)
     redis.delete(keys.AUDIENCES, keys.jobs_of(ANYONE))
     store.admit(new, b"recording", max_queued=10)
+    store.adopt()
     assert [job.id for job in store.page(9, audiences={ANYONE}).jobs] == [new.id, old.id]
     store.delete(store.cancel(old.id).id)
     store.delete(store.cancel(new.id).id)
