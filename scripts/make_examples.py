@@ -8,6 +8,7 @@ instrument of the vocabulary with another beside it, are MIDI files alone: whoev
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -150,9 +151,15 @@ def write_page_examples() -> None:
         name = slug_of(lead)
         stems = tuple(stem_of(instrument, TUNES[instrument]) for instrument in (lead, companion))
         plan = ClipPlan(name, "validation", CLIP_S, reverb=True, chorus=True, stems=stems)
-        (PAGE_EXAMPLES / f"{name}.mid").write_bytes(clip_midi(plan))
+        midi = clip_midi(plan)
+        (PAGE_EXAMPLES / f"{name}.mid").write_bytes(midi)
         entries.append(
-            {"title": f"{lead}, with {companion}", "file": f"{name}.mid", "instruments": [lead, companion]}
+            {
+                "title": f"{lead}, with {companion}",
+                "file": f"{name}.mid",
+                "instruments": [lead, companion],
+                "sha256": hashlib.sha256(midi).hexdigest(),
+            }
         )
     (PAGE_EXAMPLES / "examples.json").write_text(json.dumps({"examples": entries}, indent=1) + "\n")
 

@@ -4,7 +4,7 @@ import { h, fill } from "./dom.js";
 import { ProblemError } from "./api.js";
 import { pitchName } from "./axes.js";
 import { patiently } from "./patience.js";
-import { TEXTS, conceptLabel, percent, seconds } from "./texts.js";
+import { TEXTS, conceptFacts, conceptLabel, conceptShare, momentOf, pictureOf } from "./texts.js";
 
 const MOST_REFERENCES = 6;
 
@@ -29,19 +29,17 @@ function card(concept, api, onPreview) {
       toggle.setAttribute("aria-expanded", String(!opened.hidden));
       if (!opened.hidden && !opened.hasChildNodes()) await showReferences(opened, concept, api);
     },
-  }, "What it listens to");
+  }, TEXTS.listensTo);
   return h("li", {
     class: "card", tabindex: "0",
-    "aria-label": `${conceptLabel(concept)}, ${percent(Math.abs(concept.share))} ${side}`,
+    "aria-label": `${conceptLabel(concept)}, ${conceptShare(concept)}`,
     onmouseenter: () => onPreview(concept), onmouseleave: () => onPreview(null),
     onfocusin: () => onPreview(concept), onfocusout: () => onPreview(null),
   },
   h("div", { class: isNamed ? "concept-name" : "concept-name is-unnamed" }, conceptLabel(concept)),
   h("div", { class: "bar", "aria-hidden": "true" },
     h("span", { class: `bar-part is-${side}`, style: { width: `${100 * Math.min(1, Math.abs(concept.share))}%` } })),
-  h("div", { class: "card-facts" }, `${percent(Math.abs(concept.share))} ${side}`,
-    concept.purity === null || concept.purity === undefined ? "" : ` · purity ${concept.purity.toFixed(2)}`,
-    concept.channel === null ? "" : ` · channel ${concept.channel}`),
+  h("div", { class: "card-facts" }, conceptFacts(concept)),
   concept.links?.concept ? toggle : null,
   opened);
 }
@@ -60,7 +58,7 @@ async function showReferences(element, concept, api) {
 function referenceOf(reference, api) {
   const notes = reference.notes.filter((note) => note.instrument === reference.instrument).map((note) => pitchName(note.pitch));
   const words = `${reference.instrument}${notes.length ? ` ${[...new Set(notes)].join(" ")}` : ""}`;
-  const picture = h("img", { class: "reference-picture", alt: `Spectrogram of ${words}`, hidden: true });
+  const picture = h("img", { class: "reference-picture", alt: pictureOf(words), hidden: true });
   const audio = h("audio", { controls: true, hidden: true });
   const button = h("button", {
     type: "button", class: "small",
@@ -78,5 +76,5 @@ function referenceOf(reference, api) {
       }
     },
   }, `▶ ${words}`);
-  return h("div", { class: "reference" }, button, h("span", { class: "quiet" }, ` at ${seconds(reference.moment_s)}`), audio, picture);
+  return h("div", { class: "reference" }, button, h("span", { class: "quiet" }, momentOf(reference)), audio, picture);
 }

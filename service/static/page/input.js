@@ -1,19 +1,18 @@
 // How a recording comes in: dropped, chosen, from the microphone, or one of the examples.
 
 import { h, byId, fill } from "./dom.js";
+import { knownExamples, pathOfExample } from "./examples.js";
+import { RecordButton } from "./record_button.js";
 import { TEXTS, rangeNeeded } from "./texts.js";
-import { Recorder } from "./wav.js";
-
-const EXAMPLES = "/static/examples/examples.json";
 
 export class Input {
-  #recorder = new Recorder();
-  #timer = null;
+  #record;
 
   /** @param {{onSound: (sound: File) => void, onFault: (text: string) => void}} options */
   constructor({ onSound, onFault }) {
     this.onSound = onSound;
     this.onFault = onFault;
+    this.#record = new RecordButton({ onSound, onFault });
     this.#listen();
     this.#showExamples();
   }
@@ -23,8 +22,12 @@ export class Input {
     return /** @type {HTMLSelectElement} */ (byId("model")).value;
   }
 
+  /** Offers these models; one that was chosen before stays so, as long as it is there. */
   showModels(models) {
-    fill(byId("model"), models.map((model) => h("option", { value: model.id, selected: model.default }, model.id)));
+    const kept = models.find((model) => model.id === this.model);
+    fill(byId("model"), models.map((model) => h("option", {
+      value: model.id, selected: kept ? model === kept : model.default,
+    }, model.id)));
     byId("model-choice").hidden = models.length < 2;
   }
 
@@ -62,7 +65,7 @@ export class Input {
     const file = /** @type {HTMLInputElement} */ (byId("file"));
     byId("choose").addEventListener("click", () => file.click());
     file.addEventListener("change", () => {
-      if (file.files.length) this.onSound(file.files[0]);
+      if (file.files.length) this.#take(file.files[0]);
       file.value = "";
     });
     const drop = byId("drop");
@@ -76,44 +79,34 @@ export class Input {
       depth = 0;
       show();
       const dropped = event.dataTransfer?.files ?? [];
-      if (dropped.length) this.onSound(dropped[0]);
+      if (dropped.length) this.#take(dropped[0]);
     });
-    byId("record").addEventListener("click", () => this.#record());
   }
 
-  async #record() {
-    const button = byId("record");
-    try {
-      if (!this.#recorder.isRecording) {
-        await this.#recorder.start();
-        const began = performance.now();
-        const tell = () => {
-          button.textContent = `Stop recording (${((performance.now() - began) / 1000).toFixed(0)} s)`;
-        };
-        tell();
-        this.#timer = setInterval(tell, 500);
-        button.setAttribute("aria-pressed", "true");
-        return;
-      }
-      clearInterval(this.#timer);
-      button.textContent = "Record";
-      button.setAttribute("aria-pressed", "false");
-      const sound = await this.#recorder.stop();
-      if (sound.size > 44) this.onSound(sound);
-      else this.onFault(TEXTS.recordingEmpty);
-    } catch (error) {
-      this.onFault(error.name === "NotAllowedError" || error.name === "NotFoundError" ? TEXTS.microphoneRefused : error.message);
-    }
+  /** What was chosen in place of a recording ends that. */
+  #take(sound) {
+    this.#record.cancel();
+    this.onSound(sound);
   }
 
   async #showExamples() {
-    const { examples } = await (await fetch(EXAMPLES)).json();
+    let examples = [];
+    try {
+      examples = await knownExamples();
+    } catch {
+      this.onFault(TEXTS.exampleMissing);
+    }
     const choice = /** @type {HTMLSelectElement} */ (byId("example"));
     choice.append(...examples.map((example, i) => h("option", { value: i }, example.title)));
     byId("try").addEventListener("click", async () => {
       const { file } = examples[choice.value];
-      const data = await (await fetch(`/static/examples/${file}`)).blob();
-      this.onSound(new File([data], file, { type: "audio/midi" }));
+      try {
+        const answer = await fetch(pathOfExample(file));
+        if (!answer.ok) throw new Error(TEXTS.exampleMissing);
+        this.#take(new File([await answer.blob()], file, { type: "audio/midi" }));
+      } catch {
+        this.onFault(TEXTS.exampleMissing);
+      }
     });
   }
 }

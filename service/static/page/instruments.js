@@ -1,7 +1,7 @@
 // The instruments of the answer: the found ones, whose maps can be laid over the spectrogram, and all others.
 
 import { h } from "./dom.js";
-import { percent } from "./texts.js";
+import { TEXTS, notFound, percent, whyNot } from "./texts.js";
 
 const WIDE = 900; // pixels, as in page.css
 
@@ -16,7 +16,7 @@ export function instrumentList(result, { onChoose, onWhyNot }) {
   const rows = result.instruments.map((each) => {
     const bar = h("span", { class: "bar", "aria-hidden": "true" },
       h("span", { class: each.present ? "bar-part" : "bar-part is-absent", style: { width: `${100 * each.probability}%` } }));
-    const words = [h("span", { class: "name" }, each.instrument), bar, h("span", { class: "number" }, percent(each.probability))];
+    const words = [h("span", { class: "name" }, each.instrument), h("span", { class: "number" }, percent(each.probability)), bar];
     if (explained.has(each.instrument)) {
       const button = h("button", { type: "button", class: "instrument", "aria-pressed": "false",
         onclick: () => onChoose(each.instrument) }, words);
@@ -24,8 +24,8 @@ export function instrumentList(result, { onChoose, onWhyNot }) {
       return h("li", {}, button);
     }
     return h("li", { class: "absent" }, h("div", { class: "instrument" }, words),
-      h("button", { type: "button", class: "small", "aria-label": `Why not ${each.instrument}?`,
-        onclick: () => onWhyNot(each.instrument) }, "Why not?"));
+      h("button", { type: "button", class: "small", "aria-label": whyNot(each.instrument),
+        onclick: () => onWhyNot(each.instrument) }, TEXTS.whyNot));
   });
   const found = rows.filter((row) => !row.classList.contains("absent"));
   const absent = rows.filter((row) => row.classList.contains("absent"));
@@ -33,7 +33,7 @@ export function instrumentList(result, { onChoose, onWhyNot }) {
     element: h("div", {}, h("ul", { class: "instruments" }, found),
       // Where there is little room, the map comes first.
       absent.length ? h("details", { class: "others", open: innerWidth >= WIDE || found.length === 0 },
-        h("summary", {}, `Not found (${absent.length})`), h("ul", { class: "instruments" }, absent)) : null),
+        h("summary", {}, notFound(absent.length)), h("ul", { class: "instruments" }, absent)) : null),
     mark: (instrument) => {
       for (const [name, button] of buttons) button.setAttribute("aria-pressed", String(name === instrument));
     },

@@ -1,6 +1,8 @@
 // Reads NPZ files: ZIP archives of NPY arrays, as numpy writes them.
 // Sources: PKWARE's APPNOTE 6.3 (records 4.3.7, 4.3.12, 4.3.16), numpy's NEP 1.
 
+import { FILE_FAULTS } from "./texts.js";
+
 const END_OF_DIRECTORY = 0x06054b50;
 const DIRECTORY_ENTRY = 0x02014b50;
 const END_BYTES = 22;
@@ -26,7 +28,7 @@ export async function readNpz(buffer) {
   let at = view.getUint32(end + 16, true);
   const arrays = {};
   for (let i = 0; i < n; i += 1) {
-    if (view.getUint32(at, true) !== DIRECTORY_ENTRY) throw new Error("The NPZ file's directory is damaged.");
+    if (view.getUint32(at, true) !== DIRECTORY_ENTRY) throw new Error(FILE_FAULTS.damaged);
     const nameBytes = view.getUint16(at + 28, true);
     const name = new TextDecoder().decode(new Uint8Array(buffer, at + 46, nameBytes));
     arrays[name.replace(/\.npy$/, "")] = npy(await content(buffer, view, at));
@@ -39,7 +41,7 @@ function endOfDirectory(view) {
   for (let at = view.byteLength - END_BYTES; at >= 0; at -= 1) {
     if (view.getUint32(at, true) === END_OF_DIRECTORY) return at;
   }
-  throw new Error("This is not an NPZ file.");
+  throw new Error(FILE_FAULTS.notNpz);
 }
 
 async function content(buffer, view, entry) {
@@ -50,7 +52,7 @@ async function content(buffer, view, entry) {
   const start = local + 30 + view.getUint16(local + 26, true) + view.getUint16(local + 28, true);
   const bytes = new Uint8Array(buffer, start, size);
   if (method === STORED) return bytes.slice().buffer;
-  if (method !== DEFLATED) throw new Error(`An NPZ file packed by method ${method} is not read.`);
+  if (method !== DEFLATED) throw new Error(FILE_FAULTS.packing(method));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
   return new Response(stream).arrayBuffer();
 }
@@ -63,6 +65,6 @@ function npy(buffer) {
   const header = new TextDecoder("latin1").decode(new Uint8Array(buffer, start, headerBytes));
   const kind = /'descr':\s*'([^']+)'/.exec(header)?.[1];
   const shape = (/'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? "").split(",").filter((part) => part.trim());
-  if (!(kind in KINDS) || /'fortran_order':\s*True/.test(header)) throw new Error(`An array of ${kind} is not read.`);
+  if (!(kind in KINDS) || /'fortran_order':\s*True/.test(header)) throw new Error(FILE_FAULTS.kind(kind));
   return { shape: shape.map(Number), data: new KINDS[kind](buffer, start + headerBytes) };
 }

@@ -1,7 +1,7 @@
 // How far to trust a map, in words.
 
 import { h } from "./dom.js";
-import { qualitySentences, warningSentence } from "./texts.js";
+import { qualitySentences, warningSentence } from "./proof_texts.js";
 
 /** The measured quality of an explanation: each sentence marked good or poor, then the warnings. */
 export function proofOf(explanation) {

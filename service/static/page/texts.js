@@ -1,4 +1,4 @@
-// Every sentence of the page, in one place.
+// What the page says, in one place; how far a map is to be trusted is said in `proof_texts.js`.
 
 import { hertz, noteName } from "./axes.js";
 
@@ -9,11 +9,12 @@ export const STAGES = {
   "rendering stems": "playing each instrument alone",
   classifying: "listening",
   attributing: "asking why",
-  proving: "putting it to the test",
+  checking: "putting it to the test",
   drawing: "drawing",
   planning: "planning",
   rendering: "playing clips",
   training: "training",
+  finishing: "making a model of it",
 };
 
 export const STATUSES = {
@@ -30,13 +31,38 @@ export const SOURCES = {
   removed: "Without the evidence",
 };
 
+export const CURVES = {
+  train_loss: "loss in training",
+  validation_loss: "loss on the validation part",
+  macro_f1: "macro-F1",
+};
+
+export const FILE_FAULTS = {
+  notNpz: "This is not an NPZ file.",
+  damaged: "The NPZ file's directory is damaged.",
+  packing: (method) => `An NPZ file packed by method ${method} is not read.`,
+  kind: (kind) => `An array of ${kind} is not read.`,
+};
+
 export const TEXTS = {
   unreachable: "The service cannot be reached. Is it running?",
   sending: "sending",
   cancelled: "Cancelled.",
-  nothing: "No instrument reached its threshold. Choose one below to see what speaks for it and against it.",
   microphoneRefused: "The microphone cannot be used: the browser or its owner does not allow it.",
+  microphoneMissing: "The microphone cannot be used: there is none.",
+  microphoneInsecure:
+    "The microphone cannot be used here: browsers give it to pages over https, or of the same machine, alone. " +
+    "Record with another program and drop the file.",
+  record: "Record",
+  stopRecording: "Stop recording",
+  recording: "Recording.",
+  recordingFailed: "The browser cannot record this microphone.",
+  exampleMissing: "The examples cannot be fetched. Is the service running?",
   recordingEmpty: "The recording came out empty.",
+  copyLink: "Copy link",
+  picture: "Picture of what is seen",
+  copyCommand: "Copy command",
+  command: "The command that makes this explanation again",
   linkCopied: "Link copied.",
   curlCopied: "Command copied.",
   copyFailed: "The browser does not let the page copy; select the text instead.",
@@ -45,6 +71,17 @@ export const TEXTS = {
   noReferences: "No reference sounds: the model's atlas does not have this channel.",
   remainder: "All other channels together",
   unnamed: "unnamed",
+  spectrogram: "Spectrogram",
+  listensTo: "What it listens to",
+  whyNot: "Why not?",
+  keyNotAdmin: "This key may not do that: data sets and models are made with an admin key.",
+  datasetFirst: "Make a data set first",
+  notJson: "This is not JSON.",
+  noneYet: "None yet.",
+  noEpochs: "No epoch has ended yet.",
+  curves: "Curves",
+  done: "done",
+  cancel: "Cancel",
   jobGone: "This job is no longer kept.",
   soundUnplayable: "The browser cannot play this sound.",
   timeline: "Evidence over time",
@@ -52,16 +89,6 @@ export const TEXTS = {
   against: "against",
   allItsOwn: "all its own",
   notExplained: "This job has no explanation to show.",
-};
-
-const WARNINGS = {
-  "not-found": "It was not found. The map weighs what speaks for it against what speaks against it.",
-  "conservation-gap": "Much of the decision was lost on its way down to the map, or made there.",
-  "maps-alike": "Another instrument's map looks much the same, so this one may show the clip rather than the instrument.",
-  "low-deletion-gain": "Deleting what the map points at hurts hardly more than deleting anything else.",
-  "kept-loses-label": "In the evidence alone the model does not hear the instrument.",
-  "removed-keeps-label": "Without the evidence the model still hears the instrument.",
-  "shapley-left-out": "Too many stems, or too long a part, to try all their mixes.",
 };
 
 /** A probability as a person reads it. */
@@ -111,48 +138,36 @@ export function problemLines(error) {
   return { title, lines: faults.length ? faults : detail };
 }
 
-/** The quality of an explanation in sentences: what was measured, and whether it is good. */
-export function qualitySentences(explanation) {
-  const { instrument, quality } = explanation;
-  const found = [];
-  const say = (isGood, text) => found.push({ isGood, text });
-  const { truth, deletion, conservation } = quality;
-  if (truth) {
-    if (truth.energy_share > 0 && truth.mass_accuracy !== null) {
-      const times = truth.mass_accuracy / truth.energy_share;
-      const owned = `${percent(truth.mass_accuracy)} of the evidence lies on what is truly the ${instrument}'s`;
-      say(
-        truth.mass_accuracy > truth.energy_share,
-        truth.energy_share > 0.95
-          ? `${owned}, which makes nearly all of the sound.`
-          : `${owned}, ${times.toFixed(1)} times more than its loudness explains (${percent(truth.energy_share)}).`,
-      );
-    }
-    say(truth.pointing, truth.pointing
-      ? `The strongest cell of the map belongs to the ${instrument}.`
-      : `The strongest cell of the map does not belong to the ${instrument}.`);
-    say(truth.own_stem, truth.own_stem
-      ? `Of all that plays, the ${instrument} has the largest part of the map.`
-      : `Something else than the ${instrument} has the largest part of the map.`);
-  }
-  if (deletion && deletion.gain !== null) {
-    say(deletion.gain >= 1.5, `Deleting the tenth that the map points at hurts the decision ${deletion.gain.toFixed(1)} times as much as deleting a tenth at random.`);
-  }
-  if (quality.probability_kept !== null && quality.probability_kept !== undefined) {
-    say(quality.probability_kept >= 0.5, `In the evidence alone the model hears the ${instrument} with ${percent(quality.probability_kept)}.`);
-    say(quality.probability_removed <= explanation.probability / 2, `Without the evidence ${percent(quality.probability_removed)} are left of ${percent(explanation.probability)}.`);
-  }
-  if (conservation) {
-    say(Math.abs(conservation.gap) < 1, `${percent(Math.max(0, 1 - Math.abs(conservation.gap)))} of the decision arrived in the map.`);
-  }
-  if (quality.most_alike) {
-    say(quality.most_alike.similarity < 0.4, `The map most like this one is that of the ${quality.most_alike.instrument} (${percent(quality.most_alike.similarity)} alike).`);
-  }
-  return found;
+export function curvesLabel(nEpochs) {
+  return `Curves of ${nEpochs} epochs`;
 }
 
-export function warningSentence(warning) {
-  return WARNINGS[warning.code] ?? warning.detail;
+export function epochLabel(metrics) {
+  return `Epoch ${metrics.epoch} of ${metrics.n_epochs}: `;
+}
+
+export function notFound(n) {
+  return `Not found (${n})`;
+}
+
+export function whyNot(instrument) {
+  return `Why not ${instrument}?`;
+}
+
+export function allFiles(n) {
+  return `All ${n} files`;
+}
+
+/** What a map shows: why an explanation's instrument was found, or nothing but the sound. */
+export function mapTitle(explanation) {
+  if (explanation === null) return TEXTS.spectrogram;
+  const { instrument, contrast, probability } = explanation;
+  return `Why ${contrast ? `${instrument} rather than ${contrast}` : instrument} (${percent(probability)})`;
+}
+
+/** A data set or a training, by name. */
+export function adminName(job) {
+  return job.kind === "dataset" ? `Data set ${job.order.recipe.name}` : `Training ${job.order.model_id}`;
 }
 
 export function rangeNeeded(durationS, longestS) {
@@ -162,4 +177,24 @@ export function rangeNeeded(durationS, longestS) {
 export function conceptLabel(concept) {
   if (concept.remainder) return TEXTS.remainder;
   return concept.name ?? TEXTS.unnamed;
+}
+
+export function conceptShare(concept) {
+  return `${percent(Math.abs(concept.share))} ${concept.share < 0 ? "against" : "for"}`;
+}
+
+/** What is known of a concept, in a line. */
+export function conceptFacts(concept) {
+  const facts = [conceptShare(concept)];
+  if (concept.purity !== null && concept.purity !== undefined) facts.push(`purity ${concept.purity.toFixed(2)}`);
+  if (concept.channel !== null) facts.push(`channel ${concept.channel}`);
+  return facts.join(" · ");
+}
+
+export function pictureOf(words) {
+  return `Spectrogram of ${words}`;
+}
+
+export function momentOf(reference) {
+  return ` at ${seconds(reference.moment_s)}`;
 }

@@ -121,6 +121,11 @@ def picture(page: Page, selector: str = "#map-place canvas") -> str:
     return str(page.eval_on_selector(selector, "canvas => canvas.toDataURL()"))
 
 
+def job_of(page: Page) -> str:
+    """The job that a page's address names."""
+    return page.url.rpartition("job=")[2]
+
+
 def screenshot(page: Page, name: str) -> None:
     """Keeps a screenshot for the documentation, where a folder for that is named."""
     folder = os.environ.get("SCREENSHOTS")

@@ -1,8 +1,6 @@
 """The page in a real browser: a recording comes in, its instruments, maps and sounds come out."""
 
 import re
-import subprocess
-import time
 from pathlib import Path
 
 import httpx
@@ -10,8 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.integration import sounds
-from tests.integration.page.conftest import EXAMPLE, OpenPage, picture, screenshot, send, wait_for_map
-from tests.integration.processes import ROOT, wait_until
+from tests.integration.page.conftest import EXAMPLE, OpenPage, job_of, picture, screenshot, send, wait_for_map
+from tests.integration.processes import wait_until
 
 
 def test_a_recording_is_sent_and_its_maps_are_laid_over_it(page: Page, client: httpx.Client) -> None:
@@ -206,35 +204,6 @@ def test_dropping_a_file(page: Page) -> None:
     assert page.inner_text("#file-name") == EXAMPLE.name
 
 
-def test_recording_from_the_microphone(page: Page) -> None:
-    page.click("#record")
-    expect(page.locator("#record")).to_contain_text("Stop recording")
-    time.sleep(2.0)  # of beeps
-    page.click("#record")
-    page.wait_for_selector("#result:not([hidden])")
-    assert page.inner_text("#file-name") == "recording.wav"
-
-
-def test_what_is_shown_can_be_taken_along(explained: Page, tmp_path: Path) -> None:
-    command = explained.inner_text(".command")
-    made = subprocess.run(
-        ["bash", "-c", command.replace("file=@", f"file=@{ROOT}/examples/")],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert '"instrument":"Trumpet"' in made.stdout
-    with explained.expect_download() as png:
-        explained.get_by_role("button", name="Picture of the map").click()
-    assert png.value.path().read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
-    assert png.value.path().stat().st_size > 20_000
-    explained.locator("summary:has-text('files')").click()
-    with explained.expect_download() as npz:
-        explained.locator(".files button", has_text="map-trumpet.npz").click()
-    assert npz.value.suggested_filename == "map-trumpet.npz"
-    assert npz.value.path().read_bytes()[:2] == b"PK"
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_works_in_light_and_dark(open_page: OpenPage, scheme: str) -> None:
     page = open_page(color_scheme=scheme)
@@ -242,11 +211,6 @@ def test_it_works_in_light_and_dark(open_page: OpenPage, scheme: str) -> None:
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(18, 20, 24)")
     screenshot(page, f"page-{scheme}")
-
-
-def job_of(page: Page) -> str:
-    """The job that a page's address names."""
-    return page.url.rpartition("job=")[2]
 
 
 def time_of(page: Page, source: str) -> float:
