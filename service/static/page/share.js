@@ -1,29 +1,37 @@
 // Taking an explanation along: its files, a picture of the view, a link, and the command that makes it again.
 
-import { download, fill, h } from "./dom.js";
-import { TEXTS } from "./texts.js";
+import { curlCommand, fileNameOf } from "./command.js";
+import { byId, download, fill, h } from "./dom.js";
+import { exampleOf } from "./examples.js";
+import { composed } from "./picture.js";
+import { TEXTS, allFiles, mapTitle } from "./texts.js";
 
 export class Share {
+  #example = null;
+
   /** @param {{view: import("./explanation_view.js").ExplanationView, place: HTMLElement}} options */
   constructor({ view, place }) {
     this.main = view;
     this.place = place;
     this.offer();
+    this.#findExample(view.job);
   }
 
+  /** What can be taken along of what is looked at now. */
   offer() {
     const { job } = this.main;
     const files = pathsOf(job.result);
     const state = h("span", { class: "quiet", role: "status" });
+    const button = (words, onclick) => h("button", { type: "button", onclick }, words);
     fill(
       this.place,
       h("div", { class: "buttons" },
-        h("button", { type: "button", onclick: () => this.#copy(this.link, TEXTS.linkCopied, state) }, "Copy link"),
-        h("button", { type: "button", onclick: () => this.#picture() }, "Picture of the map"),
-        h("button", { type: "button", onclick: () => this.#copy(this.command, TEXTS.curlCopied, state) }, "Copy command"),
+        button(TEXTS.copyLink, () => this.#copy(this.link, TEXTS.linkCopied, state)),
+        button(TEXTS.picture, () => this.#picture()),
+        button(TEXTS.copyCommand, () => this.#copy(this.command, TEXTS.curlCopied, state)),
         state),
-      h("pre", { class: "command", tabindex: "0", "aria-label": "The command that makes this explanation again" }, this.command),
-      h("details", {}, h("summary", {}, `All ${files.length} files`),
+      h("pre", { class: "command", tabindex: "0", "aria-label": TEXTS.command }, this.command),
+      h("details", {}, h("summary", {}, allFiles(files.length)),
         h("ul", { class: "files" }, files.map((path) => h("li", {},
           h("button", { type: "button", class: "link", onclick: () => this.#fetch(path) }, nameOf(path)))))),
     );
@@ -33,15 +41,19 @@ export class Share {
     return `${location.origin}/?job=${this.main.job.id}`;
   }
 
-  /** The request in words that a shell understands. */
   get command() {
-    const { job } = this.main;
-    const key = this.main.api.key ? ` \\\n  -H "Authorization: Bearer $TIMBRESCOPE_KEY"` : "";
-    const chosen = this.main.chosen;
-    const fields = [`file=@${quoted(job.input?.filename ?? "clip.wav")}`, `model=${job.model.id}`, `method=${job.result.method}`];
-    if (chosen) fields.push(quoted(`instruments=${chosen.instrument}`));
-    if (this.main.part) fields.push(`start_s=${this.main.part.start_s}`, `duration_s=${this.main.part.duration_s}`);
-    return `curl -H 'Prefer: wait=30'${key} \\\n  ${fields.map((field) => `-F ${field}`).join(" ")} \\\n  ${location.origin}/explain`;
+    const { job, chosen, part, api } = this.main;
+    const layer = this.main.models().find((model) => model.id === job.model.id)?.layers.at(-1);
+    return curlCommand({ job, chosen, part }, { origin: location.origin, hasKey: Boolean(api.key), example: this.#example, layer });
+  }
+
+  async #findExample(job) {
+    try {
+      this.#example = await exampleOf(job);
+    } catch {
+      return; // then the command names the file as it is called
+    }
+    if (this.#example && this.main.job === job) this.place.querySelector(".command").textContent = this.command;
   }
 
   async #copy(text, words, state) {
@@ -61,23 +73,14 @@ export class Share {
     }
   }
 
-  /** The map as it is seen, on the page's ground, with its name. */
+  /** The maps as they are seen, with their names. */
   #picture() {
-    const { view, chosen, job } = this.main;
-    const { below } = view;
-    const density = window.devicePixelRatio || 1;
-    const canvas = h("canvas");
-    canvas.width = below.width;
-    canvas.height = below.height + 30 * density;
-    const context = canvas.getContext("2d");
-    const style = getComputedStyle(document.body);
-    context.fillStyle = style.backgroundColor;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-    context.fillStyle = style.color;
-    context.font = `${14 * density}px ${style.fontFamily}`;
-    context.fillText(`${chosen?.instrument ?? "Spectrogram"} · ${job.input?.filename ?? job.id} · ${job.model.id}`, 8 * density, 20 * density);
-    context.drawImage(below, 0, 30 * density);
-    canvas.toBlob((blob) => download(blob, `timbrescope-${(chosen?.instrument ?? "spectrogram").toLowerCase().replaceAll(" ", "-")}.png`));
+    const { view, timeline, beside, chosen, job } = this.main;
+    const columns = [{ title: mapTitle(chosen), parts: [view, timeline] }];
+    if (beside?.view) columns.push({ title: byId("beside-place").querySelector("h3").textContent, parts: [beside.view] });
+    const heading = [fileNameOf(job), job.model.id, job.result.method].join(" · ");
+    const name = (chosen?.instrument ?? "spectrogram").toLowerCase().replaceAll(/[^\p{L}\p{N}]+/gu, "-");
+    composed({ heading, columns }).toBlob((blob) => download(blob, `timbrescope-${name}.png`));
   }
 }
 
@@ -96,9 +99,3 @@ function pathsOf(result) {
 function nameOf(path) {
   return decodeURIComponent(path.slice(path.lastIndexOf("/") + 1));
 }
-
-/** Quoted for a POSIX shell. */
-function quoted(text) {
-  return /^[\w.@/=:-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
