@@ -2,8 +2,9 @@
 
 Conventions: the work is a function of the job and the attempt that returns the result. It reports through
 the attempt and is stopped by it: as soon as the job is cancelled or somebody else has taken it over, the
-next report raises `AttemptLostError`, which the work lets pass. Whatever else it raises becomes the job's
-problem document. While an attempt lasts it holds the job's lease, so that a message that comes twice is
+next report raises `AttemptLostError`, which the work lets pass. Work that cannot be done here and now, for
+want of something that is not the job's, raises `AttemptGivenBackError`. Whatever else it raises becomes the
+job's problem document. While an attempt lasts it holds the job's lease, so that a message that comes twice is
 heeded once, and so that a dead attempt is missed.
 """
 
@@ -19,6 +20,7 @@ from worker import jobs, tracing
 from worker.artifacts import ArtifactStore
 from worker.connection import UNAVAILABLE
 from worker.errors import (
+    AttemptGivenBackError,
     AttemptLostError,
     IllegalTransitionError,
     InternalError,
@@ -271,6 +273,9 @@ def end_with(job: Job, token: str, work: Work, *, store: JobStore, artifacts: Ar
             outcome = work(job, attempt)
     except AttemptLostError:
         raise
+    except AttemptGivenBackError as reason:
+        log.warning("given back", extra={"job": job.id, "reason": str(reason)})
+        return store.give_back(job.id, token)
     except TimbrescopeError as error:
         return store.fail(job.id, token, problem_of(error))
     except UNAVAILABLE:

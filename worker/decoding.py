@@ -1,8 +1,10 @@
 """Recordings read on behalf of an attempt: each in a process of its own, which may die without it.
 
 Conventions: what a child dies of, the recording's doing or not, costs the job an attempt and nothing else: it
-is tried again here and now, as often as the settings allow, and the last death is the job's problem. A job
-that is cancelled meanwhile ends its child within a fraction of a second.
+is tried again here and now, as often as the settings allow, and the last death is the job's problem. Where no
+child can be had at all, which is this machine's doing, that costs no attempt: it is tried again ever more
+slowly, for `PATIENCE_S` in all, and then the job is given back. A job that is cancelled meanwhile ends its
+child, or the wait for one, within a fraction of a second.
 """
 
 import logging
@@ -16,15 +18,25 @@ from numpy.typing import NDArray
 from ml.media import MediaInfo, MediaLimits
 from ml.notes import PlayedNote
 from ml.recording import Recording, Stem
-from ml.sandbox import Sandbox, SandboxError, sound
+from ml.sandbox import (
+    DecoderBusyError,
+    DecoderDiedError,
+    Sandbox,
+    SandboxError,
+    SandboxUnavailableError,
+    sound,
+)
 from worker.attempt import Attempt
+from worker.errors import AttemptGivenBackError
 from worker.figures import Figures
 from worker.settings import WorkerSettings
 
 log = logging.getLogger(__name__)
 
-# Where no process can be started at all, for a moment, trying again at once would be in vain.
+# After a death; and the first of the pauses where no process can be started, each twice the one before.
 PAUSE_S = 0.5
+PATIENCE_S = 30.0
+TICK_S = 0.1
 
 Read = TypeVar("Read")
 
@@ -92,11 +104,31 @@ class Decoder:
         return self._read(lambda: sound.midi_notes(self._sandbox, data, self._limits, on_wait=wanted))
 
     def _read(self, read: Callable[[], Read]) -> Read:
+        pause_s, paused_s = PAUSE_S, 0.0
         while True:
             try:
                 return read()
-            except SandboxError as error:
-                log.warning("a recording was not read", extra={"code": error.code, "error": str(error)})
+            except DecoderDiedError as error:
+                _warn_of(error)
                 if not self._attempt.try_again(self._settings.max_attempts):
                     raise
-                time.sleep(PAUSE_S)
+                self._pause(PAUSE_S)
+            except SandboxUnavailableError as error:
+                _warn_of(error)
+                if paused_s >= PATIENCE_S:
+                    raise AttemptGivenBackError(str(error)) from error
+                self._pause(pause_s)
+                pause_s, paused_s = 2.0 * pause_s, paused_s + pause_s
+            except DecoderBusyError as error:  # which has waited for long already
+                _warn_of(error)
+                raise AttemptGivenBackError(str(error)) from error
+
+    def _pause(self, pause_s: float) -> None:
+        until = time.monotonic() + pause_s
+        while time.monotonic() < until:
+            self._attempt.require_wanted()
+            time.sleep(TICK_S)
+
+
+def _warn_of(error: SandboxError) -> None:
+    log.warning("a recording was not read", extra={"code": error.code, "error": str(error)})

@@ -163,3 +163,9 @@ class AttemptLostError(Exception):
     """The attempt no longer owns its job: it was cancelled, deleted, ended or taken over. Not an error to
     report.
     """
+
+
+class AttemptGivenBackError(Exception):
+    """The attempt cannot be made here at the moment, for which the job cannot help: it does not count, and
+    another is to be made.
+    """

@@ -29,7 +29,13 @@ from ml.sandbox import SandboxError
 from worker import tracing
 from worker.attempt import ABSENT, Attempt, Delivery, Outcome
 from worker.connection import UNAVAILABLE, connect
-from worker.errors import IllegalTransitionError, InternalError, StoreUnavailableError, TimeLimitError
+from worker.errors import (
+    AttemptGivenBackError,
+    IllegalTransitionError,
+    InternalError,
+    StoreUnavailableError,
+    TimeLimitError,
+)
 from worker.jobs import Job, JobKind
 from worker.leases import Leases
 from worker.logs import bound, configure_logging
@@ -166,7 +172,7 @@ def _work(job: Job, attempt: Attempt) -> Outcome:
     here = workplace()
     try:
         return WORK[job.kind](job, attempt, here)
-    except (MediaError, SandboxError):
+    except (MediaError, SandboxError, AttemptGivenBackError):
         raise  # no model has seen anything of the recording
     except BaseException:
         here.host.forget()

@@ -12,6 +12,7 @@ from tests.unit.worker.jobs_made import LIFETIMES, new_job
 from worker.artifacts import ArtifactStore
 from worker.attempt import Attempt, Delivery, Unfinished, Work, attempt_job
 from worker.connection import UNAVAILABLE
+from worker.errors import AttemptGivenBackError
 from worker.jobs import Job, JobStatus
 from worker.leases import LEASE_S, Leases
 from worker.store import JobStore
@@ -244,3 +245,16 @@ def test_nor_does_one_that_found_the_store_full(bench: Bench, redis_url: str) ->
         room.join()
         redis.config_set("maxmemory", "0")
     assert (bench.job.status, bench.job.attempts) == (JobStatus.RUNNING, 0)
+
+
+def test_what_cannot_be_done_here_and_now_is_anothers_and_does_not_count(bench: Bench) -> None:
+    def work(job: Job, attempt: Attempt) -> dict[str, object]:
+        attempt.progress("decoding", 0, 1)
+        raise AttemptGivenBackError("No process can be started.")
+
+    for number in range(5):  # more often than a job is tried
+        assert bench.attempt(work, f"message {number}")
+        assert (bench.job.status, bench.job.attempts) == (JobStatus.RUNNING, 0)
+        assert bench.job.attempt_token is None
+    assert not bench.attempt(lambda _job, _attempt: {"done": True}, "last")
+    assert (bench.job.status, bench.job.attempts) == (JobStatus.SUCCEEDED, 1)

@@ -6,7 +6,14 @@ import pytest
 from redis import Redis
 
 from ml.media import MediaError, NonFiniteSamplesError
-from ml.sandbox import DecoderDiedError, Sandbox, SandboxError, SandboxUnavailableError, sound
+from ml.sandbox import (
+    DecoderBusyError,
+    DecoderDiedError,
+    Sandbox,
+    SandboxError,
+    SandboxUnavailableError,
+    sound,
+)
 from ml.sandbox.sandbox import Reply, Request
 from tests.integration import sounds
 from tests.unit.worker.jobs_made import LIFETIMES, new_job
@@ -14,7 +21,7 @@ from worker import decoding
 from worker.artifacts import ArtifactStore
 from worker.attempt import Attempt
 from worker.decoding import Decoder
-from worker.errors import AttemptLostError
+from worker.errors import AttemptGivenBackError, AttemptLostError
 from worker.figures import Figures
 from worker.settings import WorkerSettings
 from worker.store import JobStore
@@ -64,6 +71,9 @@ def bench(redis_url: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> 
     return Bench(redis_url, sandbox, monkeypatch)
 
 
+NONE = SandboxUnavailableError("None can be started.")
+
+
 def died(number: int) -> SandboxError:
     return DecoderDiedError(f"Death {number}.", extra={"cause": "signal"})
 
@@ -83,10 +93,40 @@ def test_deaths_cost_attempts(bench: Bench, n_deaths: int) -> None:
 
 
 def test_the_last_death_is_the_jobs(bench: Bench) -> None:
-    bench.ends = [died(0), SandboxUnavailableError("None can be started."), died(2), died(3)]
+    bench.ends = [died(0), NONE, died(1), died(2), died(3)]
     with pytest.raises(DecoderDiedError, match="Death 2"):
         bench.decoder.recording(WAV, sounds.RATE_HZ)
     assert bench.attempts == MAX_ATTEMPTS
+
+
+def test_where_no_process_can_be_had_that_costs_no_attempt(bench: Bench) -> None:
+    bench.ends = [NONE] * (MAX_ATTEMPTS + 2)
+    assert bench.decoder.recording(WAV, sounds.RATE_HZ).duration_s == pytest.approx(0.2)
+    assert bench.attempts == 1
+
+
+def test_where_none_can_be_had_for_long_the_job_is_given_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "PAUSE_S", 0.05)
+    monkeypatch.setattr(decoding, "PATIENCE_S", 0.3)
+    monkeypatch.setattr(decoding, "TICK_S", 0.01)
+    bench.ends = [NONE] * 9
+    with pytest.raises(AttemptGivenBackError, match="None can be started"):
+        bench.decoder.recording(WAV, sounds.RATE_HZ)
+    assert len(bench.ends) == 9 - 4  # after pauses of 0.05, 0.1 and 0.2 s
+    bench.ends = [DecoderBusyError("Too many.")]
+    with pytest.raises(AttemptGivenBackError, match="Too many"):
+        bench.decoder.recording(WAV, sounds.RATE_HZ)
+    assert bench.attempts == 1
+
+
+def test_nobody_waits_for_a_job_that_is_cancelled(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoding, "PAUSE_S", 60.0)
+    bench.store.cancel(bench.job.id)
+    bench.ends = [NONE]
+    with pytest.raises(AttemptLostError):
+        bench.decoder.recording(WAV, sounds.RATE_HZ)
 
 
 def test_attempts_are_those_of_the_job_and_not_of_one_file(bench: Bench) -> None:
