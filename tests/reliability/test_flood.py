@@ -127,7 +127,8 @@ def _looking(service: Service, job_id: str) -> Iterator[list[float]]:
 
 async def _flood(url: str, n_submissions: int) -> list[httpx.Response]:
     """The answers to all submissions, sent at once."""
-    limits = httpx.Limits(max_connections=N_CONNECTIONS, max_keepalive_connections=N_CONNECTIONS)
+    # None is used twice: so busy a client would send on one that the service has closed for being idle.
+    limits = httpx.Limits(max_connections=N_CONNECTIONS, max_keepalive_connections=0)
     form = httpx.Request("POST", url, files={"file": ("x", sounds.audio_file(sounds.tone(0.5)))})
     body, headers = form.read(), {"Content-Type": form.headers["Content-Type"]}
     free = asyncio.Semaphore(N_CONNECTIONS)  # the client's own pool takes minutes over so many
