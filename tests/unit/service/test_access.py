@@ -56,11 +56,19 @@ def keys(redis_url: str, models: Catalog) -> ApiKeys:
     return ApiKeys(Redis.from_url(redis_url))
 
 
-@pytest.fixture
-def closed(redis_server: str, keys: ApiKeys) -> Iterator[httpx.Client]:
+@pytest.fixture(scope="module")
+def closed_url(redis_server: str) -> Iterator[str]:
     """An API that asks for keys."""
-    settings = ServiceSettings(redis_url=redis_server, port=0, require_keys=True, admin_key=ADMIN_KEY)
-    with serving(settings) as url, httpx.Client(base_url=url, headers=ANEW) as client:
+    with serving(
+        ServiceSettings(redis_url=redis_server, port=0, require_keys=True, admin_key=ADMIN_KEY)
+    ) as url:
+        yield url
+
+
+@pytest.fixture
+def closed(closed_url: str, keys: ApiKeys) -> Iterator[httpx.Client]:
+    """A client of it."""
+    with httpx.Client(base_url=closed_url, headers=ANEW) as client:
         yield client
 
 

@@ -1,6 +1,7 @@
 """`POST /datasets` and `POST /trainings`: who may, what is refused, and what becomes a job."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import httpx
 import pytest
 import yaml
 
-from tests.unit.service.conftest import CARD, StartApi
+from service.settings import ServiceSettings
+from tests.unit.service.conftest import ANEW, CARD, StartApi, serving
 from tests.unit.service.requests_made import assert_problem, post
 from worker.catalog import Catalog, model_from_card
 from worker.ids import new_job_id
@@ -26,12 +28,25 @@ RECIPE: dict[str, Any] = {
 }
 
 
+@pytest.fixture(scope="module")
+def state_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def url(redis_server: str, state_dir: Path) -> Iterator[str]:
+    """An API whose operator has a key."""
+    with serving(
+        ServiceSettings(redis_url=redis_server, port=0, admin_key=KEY, state_dir=state_dir)
+    ) as served:
+        yield served
+
+
 @pytest.fixture
-def admin(start_api: StartApi, models: Catalog, tmp_path: Path) -> httpx.Client:
+def admin(url: str, models: Catalog) -> Iterator[httpx.Client]:
     """A client that sends the admin key."""
-    client = start_api(admin_key=KEY, state_dir=tmp_path)
-    client.headers.update(BEARER)
-    return client
+    with httpx.Client(base_url=url, timeout=60.0, headers={**ANEW, **BEARER}) as client:
+        yield client
 
 
 def order(admin: httpx.Client, **fields: Any) -> httpx.Response:
@@ -58,10 +73,10 @@ def fields_of(problem: dict[str, Any]) -> list[str]:
     ],
 )
 def test_nobody_passes_without_the_key(
-    start_api: StartApi, call: str, header: str | None, challenge: str
+    url: str, redis_url: str, call: str, header: str | None, challenge: str
 ) -> None:
-    api = start_api(admin_key=KEY)
-    answer = api.post(call, json={}, headers={} if header is None else {"Authorization": header})
+    headers = {} if header is None else {"Authorization": header}
+    answer = httpx.post(f"{url}{call}", json={}, headers=headers)
     assert_problem(answer, 401, "unauthorized")
     assert answer.headers["www-authenticate"] == challenge
     assert KEY not in answer.text
@@ -72,13 +87,13 @@ def test_the_key_needs_no_certain_case(admin: httpx.Client) -> None:
     assert order(admin).status_code == 202
 
 
-def test_a_data_set_job(admin: httpx.Client, tmp_path: Path) -> None:
+def test_a_data_set_job(admin: httpx.Client, state_dir: Path) -> None:
     answer = order(admin, stems=True)
     job = answer.json()
     assert (answer.status_code, answer.headers["location"]) == (202, f"/jobs/{job['id']}")
     assert (job["kind"], job["status"], job["progress"]["queue_position"]) == ("dataset", "queued", 1)
     assert (job["input"], job["model"], job["result"], job["error"]) == (None, None, None, None)
-    assert job["order"]["url"] == f"{tmp_path}/datasets/winds"
+    assert job["order"]["url"] == f"{state_dir}/datasets/winds"
     assert (job["order"]["audio"], job["order"]["stems"]) == (True, True)
     assert job["order"]["recipe"]["n_clips"] == 10
     assert job["order"]["recipe"]["clip_duration_s"] == 5.0
@@ -173,8 +188,8 @@ def test_bad_orders_are_refused_by_field(admin: httpx.Client, fields: dict[str, 
     assert fields_of(problem) == [named]
 
 
-def test_a_way_up_is_refused(admin: httpx.Client, tmp_path: Path) -> None:
-    problem = assert_problem(order(admin, url=f"{tmp_path}/datasets/../winds"), 422, "invalid-request")
+def test_a_way_up_is_refused(admin: httpx.Client, state_dir: Path) -> None:
+    problem = assert_problem(order(admin, url=f"{state_dir}/datasets/../winds"), 422, "invalid-request")
     assert fields_of(problem) == ["url"]
 
 
