@@ -183,11 +183,12 @@ export class ExplanationView {
 
   #showTime() {
     if (this.job === null) return;
-    const { timeS } = this.player;
+    const { player } = this;
+    const { timeS } = player;
     byId("time").textContent = `${seconds(timeS)} of ${seconds(this.spectrogram.endS)}`;
-    this.view.setTime(timeS);
+    this.view.setTime(timeS, player);
     this.timeline.setTime(timeS);
-    this.beside?.view?.setTime(timeS);
+    this.beside?.view?.setTime(timeS, player);
   }
 
   #showSources() {
