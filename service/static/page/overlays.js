@@ -2,7 +2,7 @@
 
 import { MARGINS } from "./axes.js";
 import { levelScale, placeIn, relevanceScale, shareScale, theme } from "./colours.js";
-import { PICKS, levelRange } from "./reduce.js";
+import { PICKS, loudestDb } from "./reduce.js";
 import { TEXTS, signed } from "./texts.js";
 
 const LEVEL_RANGE_DB = 70;
@@ -88,7 +88,7 @@ function keyOf(full, signs) {
 }
 
 function loudestOf(data) {
-  return Math.max(levelRange(data)[1], QUIETEST_PEAK_DB);
+  return Math.max(loudestDb(data), QUIETEST_PEAK_DB);
 }
 
 const active = new WeakMap(); // by an instrument's share: the same, but nothing where nothing sounds

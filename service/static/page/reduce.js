@@ -3,14 +3,27 @@
 // Arrays lie as the service sends them: `nMels` rows of `nFrames`, the lowest frequency first.
 
 const FULL_PERCENTILE = 0.998;
-const CODES = 1 << 15; // of a float's exponent and the first seven bits of its fraction
+const CODES = 1 << 15; // of a 32-bit float's exponent and the first seven bits of its fraction
+const WITHOUT_SIGN = 0x7fffffff;
 
-/** Which of two numbers a pixel shows that stands for both. */
+/** Which of a row's cells, `from` one `upTo` another, stands for all of them. */
 export const PICKS = {
-  /** The further from nothing, with its sign: a moment's evidence is seen however much time is in sight. */
-  strongest: (one, other) => (Math.abs(other) > Math.abs(one) ? other : one),
-  most: (one, other) => (other > one ? other : one),
-  least: (one, other) => (other < one ? other : one),
+  /** The furthest from nothing, with its sign: a moment's evidence is seen however much time is in sight. */
+  strongest(data, from, upTo) {
+    let value = data[from];
+    for (let cell = from + 1; cell < upTo; cell += 1) if (Math.abs(data[cell]) > Math.abs(value)) value = data[cell];
+    return value;
+  },
+  most(data, from, upTo) {
+    let value = data[from];
+    for (let cell = from + 1; cell < upTo; cell += 1) if (data[cell] > value) value = data[cell];
+    return value;
+  },
+  least(data, from, upTo) {
+    let value = data[from];
+    for (let cell = from + 1; cell < upTo; cell += 1) if (data[cell] < value) value = data[cell];
+    return value;
+  },
 };
 
 /**
@@ -18,7 +31,7 @@ export const PICKS = {
  * narrower than a frame has that frame's number, so that every frame within is in some column.
  * @param {Float32Array} data @param {{nMels: number, nFrames: number}} shape
  * @param {{first: number, wide: number, nColumns: number}} seen
- * @param {(one: number, other: number) => number} pick
+ * @param {(data: Float32Array, from: number, upTo: number) => number} pick
  * @returns {Float32Array} `nMels` rows of `nColumns`
  */
 export function columnsOf(data, { nMels, nFrames }, { first, wide, nColumns }, pick) {
@@ -29,9 +42,7 @@ export function columnsOf(data, { nMels, nFrames }, { first, wide, nColumns }, p
     for (let column = 0; column < nColumns; column += 1) {
       const from = Math.max(0, Math.min(nFrames - 1, edges[column]));
       const upTo = Math.min(nFrames, edges[column + 1]);
-      let value = data[row + from];
-      for (let frame = from + 1; frame < upTo; frame += 1) value = pick(value, data[row + frame]);
-      columns[band * nColumns + column] = value;
+      columns[band * nColumns + column] = pick(data, row + from, row + upTo);
     }
   }
   return columns;
@@ -39,36 +50,34 @@ export function columnsOf(data, { nMels, nFrames }, { first, wide, nColumns }, p
 
 /**
  * The strength from which on a map's colour is full: 99.8 % of its cells are weaker. Counted by the leading bits of
- * the numbers, which are in the order of their sizes, so that only the few in the bin that matters are sorted.
+ * the numbers, which without their signs are in the order of their sizes, so that only those few are sorted that have
+ * the bits that matter.
+ * @param {Float32Array} data
  */
 export const fullRelevance = remembered((data) => {
-  const bits = new Uint32Array(Float32Array.from(data, Math.abs).buffer);
+  const bits = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  const code = (i) => (bits[i] & WITHOUT_SIGN) >>> 16;
   const counts = new Uint32Array(CODES);
-  for (const each of bits) counts[each >>> 16] += 1;
+  for (let i = 0; i < bits.length; i += 1) counts[code(i)] += 1;
   let wanted = Math.floor(FULL_PERCENTILE * (bits.length - 1));
-  let code = 0;
-  while (wanted >= counts[code]) {
-    wanted -= counts[code];
-    code += 1;
+  let met = 0;
+  while (wanted >= counts[met]) {
+    wanted -= counts[met];
+    met += 1;
   }
-  const sizes = new Float32Array(bits.buffer);
-  const near = sizes.filter((_, i) => bits[i] >>> 16 === code).sort();
-  return near[wanted] || mostOf(sizes) || 1;
+  const near = new Float32Array(counts[met]);
+  let n = 0;
+  for (let i = 0; i < bits.length; i += 1) {
+    if (code(i) === met) {
+      near[n] = Math.abs(data[i]);
+      n += 1;
+    }
+  }
+  return near.sort()[wanted] || Math.abs(PICKS.strongest(data, 0, data.length)) || 1;
 });
 
-/** The quietest and the loudest level, in dB. */
-export const levelRange = remembered((data) => {
-  let [least, most] = [Infinity, -Infinity];
-  for (const value of data) {
-    if (value < least) least = value;
-    if (value > most) most = value;
-  }
-  return [least, most];
-});
-
-function mostOf(sizes) {
-  return sizes.reduce((most, size) => (size > most ? size : most), 0);
-}
+/** The loudest of all levels, in dB. */
+export const loudestDb = remembered((data) => PICKS.most(data, 0, data.length));
 
 /** Works something out once for every array, for as long as the array is there. */
 function remembered(workOut) {

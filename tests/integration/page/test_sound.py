@@ -46,8 +46,8 @@ def test_a_sound_that_is_still_being_made_is_waited_for(page: Page) -> None:
 
 
 def test_the_place_is_kept_until_the_sound_comes(page: Page) -> None:
-    held: list[Route] = []
-    page.route("**/artifacts/*.wav", lambda route: held.append(route))
+    gate = Gate()
+    page.route("**/artifacts/*.wav", gate.pass_by)
     send(page, EXAMPLE)
     page.locator("#map-place .map").focus()
     for _ in range(3):
@@ -56,9 +56,7 @@ def test_the_place_is_kept_until_the_sound_comes(page: Page) -> None:
     page.click("button[data-source=kept]")
     page.click("button[data-source=removed]")
     expect(page.locator("#time")).to_contain_text("3.00 s of")
-    page.unroute("**/artifacts/*.wav")
-    for route in held:
-        route.continue_()
+    gate.open()
     wait_until(lambda: page.evaluate(CURRENT, "removed") == 3.0, 60.0, "the sound at its place")
     for source in ("kept", "original"):
         page.click(f"button[data-source={source}]")
@@ -75,14 +73,13 @@ def test_what_an_instrument_sounds_like_is_there_before_it_is_wanted(page: Page)
 
 
 def test_a_sound_that_is_no_longer_wanted_is_let_go_of(page: Page) -> None:
-    held: list[Route] = []
-    page.route("**/artifacts/kept-trumpet.wav", lambda route: held.append(route))
+    gate = Gate()
+    page.route("**/artifacts/kept-trumpet.wav", gate.pass_by)
     send(page, EXAMPLE)
     page.click("button[data-source=kept]")
     page.click("button.instrument:has-text('Celesta')")
     page.locator("#sounds audio[data-source=kept]").wait_for(state="attached")
-    for route in held:
-        route.continue_()
+    gate.open()
     page.click("button.instrument:has-text('Celesta')")  # no instrument: the evidence goes as well
     expect(page.locator("button[data-source=kept]")).to_have_count(0)
     page.wait_for_load_state("networkidle")
@@ -91,6 +88,26 @@ def test_a_sound_that_is_no_longer_wanted_is_let_go_of(page: Page) -> None:
     ]
     send(page, EXAMPLE)  # nothing of what went complains, as every test of the page asserts
     wait_for_map(page)
+
+
+class Gate:
+    """Holds requests back until it is opened."""
+
+    def __init__(self) -> None:
+        self.held: list[Route] | None = []
+
+    def pass_by(self, route: Route) -> None:
+        """Holds a request, or lets it through."""
+        if self.held is None:
+            route.continue_()
+        else:
+            self.held.append(route)
+
+    def open(self) -> None:
+        """Lets all through that are held, and all that come."""
+        held, self.held = self.held or [], None
+        for route in held:
+            route.continue_()
 
 
 CURRENT = "source => document.querySelector(`audio[data-source=${source}]`)?.currentTime ?? -1"
