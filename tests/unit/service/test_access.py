@@ -10,6 +10,7 @@ import httpx
 import pytest
 from redis import Redis
 
+from service import uploads
 from service.app import create_app
 from service.settings import ServiceSettings, is_loopback
 from tests.unit.service.conftest import ANEW, StartApi, serving
@@ -275,8 +276,9 @@ def test_files_are_for_the_key_only(
 
 
 def test_who_may_not_send_is_refused_before_the_body_is_read(
-    closed: httpx.Client, keys: ApiKeys, operator: dict[str, str]
+    closed: httpx.Client, keys: ApiKeys, operator: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(uploads, "DRAIN_S", 0.1)
     limited = bearer(keys.create("limited", [Scope.INFER], per_minute=1)[1])
     assert post(closed, headers=limited).status_code == 202
     for headers, status in (({}, 401), (bearer("sesame"), 401), (operator, 403), (limited, 429)):
