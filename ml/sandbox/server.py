@@ -1,9 +1,10 @@
 """A fork server as the process that uses it sees it: started when needed, and again when it died.
 
 Conventions: safe to use from several threads. The server learns nothing of its starter's environment but what
-programs need to run, so that no key or password can be read where a decoder may have been taken over. It is
-in a session of its own, where no Ctrl-C reaches it, and ends when its control socket does, which is when its
-starter ends at the latest.
+programs need to run, so that no key or password lies in the memory in which recordings are decoded. That is
+no wall: a decoder that a file has taken over runs as the user of the service, and reads what that user may
+read, key files and the environments of other processes (`/proc`) included. The server is in a session of its
+own, where no Ctrl-C reaches it, and ends when its control socket does, when its starter ends at the latest.
 """
 
 import os
