@@ -1,5 +1,6 @@
 """`POST /classify/batch` and `POST /explain/batch`: several recordings in, a job for each out."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Request
@@ -40,12 +41,13 @@ def _answers(**named: dict[str, Any]) -> Responses:
     }
 
 
-@router.post(
+# Both calls are alike but for their fields.
+_batch = partial(router.post, status_code=202, response_model=BatchDocument, form_limits=BATCH_LIMITS)
+
+
+@_batch(
     "/classify/batch",
-    status_code=202,
-    response_model=BatchDocument,
     responses=_answers(),
-    form_limits=BATCH_LIMITS,
     dependencies=[Depends(FieldsGivenOnce(ClassifyBatchForm, REPEATABLE_IN_BATCHES))],
     summary="Say which instruments play, of several recordings",
 )
@@ -63,12 +65,9 @@ async def classify_batch(
     return await _take(request, services, posting, JobKind.CLASSIFY, form)
 
 
-@router.post(
+@_batch(
     "/explain/batch",
-    status_code=202,
-    response_model=BatchDocument,
     responses=_answers(**WAY_PROBLEMS),
-    form_limits=BATCH_LIMITS,
     dependencies=[Depends(FieldsGivenOnce(ExplainBatchForm, REPEATABLE_IN_BATCHES))],
     summary="Say which instruments play, and show why, of several recordings",
 )

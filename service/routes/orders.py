@@ -1,6 +1,8 @@
 """`POST /datasets` and `POST /trainings`: an order in, a job out; for who has an API key of scope admin."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -21,11 +23,12 @@ from service.examples import (
     UNKNOWN_JOB,
     WRONG_SCOPE,
 )
+from service.once import Made
 from service.orders import DatasetRequest, TrainingRequest, order_dataset, order_training
-from service.posting import Ordered
+from service.posting import Ordered, Posting
 from service.rates import ONE_JOB
 from service.schemas import JobDocument
-from service.services import Provided
+from service.services import Provided, Services
 
 log = logging.getLogger(__name__)
 
@@ -76,9 +79,7 @@ async def make_dataset(request: Request, services: Provided, posting: Ordered) -
     The same recipe at the same place again goes on with what is there; another recipe there is refused (409).
     """
     asked = await read_body(request, DatasetRequest)
-    made = await run_in_threadpool(order_dataset, services, posting, asked)
-    log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind})
-    return await job_answer(services, posting, made)
+    return await _ordered(services, posting, partial(order_dataset, services, posting, asked))
 
 
 @router.post(
@@ -106,6 +107,10 @@ async def train_model(request: Request, services: Provided, posting: Ordered) ->
     Every epoch is an event of the job. Cancelled after its first epoch, a training makes a model of its best.
     """
     asked = await read_body(request, TrainingRequest)
-    made = await run_in_threadpool(order_training, services, posting, asked)
+    return await _ordered(services, posting, partial(order_training, services, posting, asked))
+
+
+async def _ordered(services: Services, posting: Posting, order: Callable[[], Made]) -> Response:
+    made = await run_in_threadpool(order)
     log.info("accepted", extra={"job": made.job.id, "kind": made.job.kind})
     return await job_answer(services, posting, made)
