@@ -17,11 +17,6 @@ ADMIN_KEY = "the-key-of-the-environment"
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def known(redis: Redis) -> ApiKeys:
     return ApiKeys(redis, ADMIN_KEY)
 

@@ -24,11 +24,6 @@ SHA256 = CARD.sha256
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def atlases(redis: Redis) -> Atlases:
     kept = Atlases(redis)
     kept.keep(DOCUMENTS)

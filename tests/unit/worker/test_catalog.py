@@ -26,11 +26,6 @@ def model(name: str) -> PublishedModel:
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def catalog(redis: Redis) -> Catalog:
     return Catalog(redis)
 

@@ -12,11 +12,6 @@ from worker.figures import FIGURES, CounterName, DistributionName, Figures, coun
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def figures(redis: Redis) -> Figures:
     return Figures(redis)
 

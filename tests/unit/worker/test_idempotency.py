@@ -5,7 +5,7 @@ import threading
 import pytest
 from redis import Redis
 
-from tests.unit.worker.jobs_made import LIFETIMES, new_dataset_job, new_job
+from tests.unit.worker.jobs_made import new_dataset_job, new_job
 from worker import keys
 from worker.errors import (
     IdempotencyInFlightError,
@@ -19,16 +19,6 @@ from worker.jobs import Job
 from worker.store import JobStore, Lifetimes
 
 OWNER = "7d1f"
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, LIFETIMES)
 
 
 @pytest.fixture

@@ -21,11 +21,6 @@ ALICE, BOB = audience_of("alice"), audience_of("bob")
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def store(redis: Redis) -> JobStore:
     return JobStore(redis, Lifetimes(60.0, 60.0, unfinished_ttl_s=7 * 86_400.0))
 

@@ -12,11 +12,6 @@ from worker.rates import Allowance, Rates
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def rates(redis: Redis) -> Rates:
     return Rates(redis)
 

@@ -18,11 +18,6 @@ def reference(place: int = 0) -> Reference:
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def kept(redis: Redis) -> References:
     return References(redis)
 

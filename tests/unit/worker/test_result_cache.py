@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from tests.unit.worker.jobs_made import LIFETIMES, new_job
+from tests.unit.worker.jobs_made import new_job
 from worker import keys
 from worker.artifacts import ArtifactStore
 from worker.connection import UNAVAILABLE
@@ -29,11 +29,6 @@ def redis(redis_url: str) -> Iterator[Redis]:
     with Redis.from_url(redis_url) as client:
         yield client
         client.config_set("maxmemory", 0)
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, LIFETIMES)
 
 
 @pytest.fixture

@@ -1,14 +1,8 @@
 """What is read of Redis itself, whatever it allows."""
 
-import pytest
 from redis import Redis
 
 from worker.status import memory_of, server_of
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
 
 
 def test_what_redis_says_of_itself(redis: Redis) -> None:

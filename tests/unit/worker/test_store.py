@@ -35,16 +35,6 @@ PROBLEM = Problem("/problems/truncated", "The recording is broken", 422, "It end
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, LIFETIMES)
-
-
-@pytest.fixture
 def admit(store: JobStore) -> Callable[[], Job]:
     def admit() -> Job:
         job = new_job()

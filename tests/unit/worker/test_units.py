@@ -19,11 +19,6 @@ N_UNITS = 30
 
 
 @pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
 def job_id(redis: Redis) -> str:
     """A job whose units are not open yet."""
     job = new_dataset_job()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from tests.unit.worker.jobs_made import LIFETIMES, new_job
+from tests.unit.worker.jobs_made import new_job
 from worker import jobs, keys
 from worker.errors import NewerRecordError, WorkerLostError
 from worker.jobs import ANYONE, OPERATORS, Job, JobKind, JobStatus
@@ -18,16 +18,6 @@ from worker.problems import problem_of
 from worker.store import JobStore
 
 VERSION_2 = (Path(__file__).parent / "records-version-2.jsonl").read_bytes().splitlines()
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, LIFETIMES)
 
 
 def test_records_of_version_2_are_read_as_they_were_meant() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from redis import Redis
 
-from tests.unit.worker.jobs_made import LIFETIMES, new_job
+from tests.unit.worker.jobs_made import new_job
 from worker import keys, webhooks
 from worker.errors import InternalError
 from worker.jobs import Job
@@ -16,16 +16,6 @@ from worker.store import JobStore, Lifetimes
 from worker.webhooks import Delivery, DeliveryStatus, DueDelivery, Webhooks
 
 URL = "https://hooks.example.org/ended"
-
-
-@pytest.fixture
-def redis(redis_url: str) -> Redis:
-    return Redis.from_url(redis_url)
-
-
-@pytest.fixture
-def store(redis: Redis) -> JobStore:
-    return JobStore(redis, LIFETIMES)
 
 
 @pytest.fixture
