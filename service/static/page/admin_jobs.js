@@ -1,10 +1,11 @@
 // The list of data sets and trainings. It is asked for now and then; only the training that is looked at has a
 // stream of its own, since a browser keeps no more than six connections to a service, and the page needs some.
 
-import { ProblemError, UnreachableError, isEnded } from "./api.js";
+import { isEnded } from "./api.js";
 import { say } from "./announce.js";
 import { AdminRow } from "./admin_row.js";
 import { fill, h } from "./dom.js";
+import { isPassing } from "./problems.js";
 import { STATUSES, TEXTS } from "./texts.js";
 
 const PATH = "/jobs?limit=50&kind=dataset&kind=training";
@@ -94,9 +95,4 @@ export class AdminJobs {
       this.onFault(error);
     }
   }
-}
-
-/** Whether what failed is worth another try. */
-function isPassing(error) {
-  return error instanceof UnreachableError || (error instanceof ProblemError && (error.status >= 500 || error.status === 429));
 }

@@ -2,23 +2,14 @@
 // this tab only. EventSource, img and audio elements cannot send a key: events are read from a fetched stream, and
 // files are fetched and shown by object URLs.
 
+import { eventsOf } from "./events.js";
+import { Patience, persistently } from "./patience.js";
+import { ProblemError, UnreachableError, brokenOff, isPassing } from "./problems.js";
+
+export { ProblemError, UnreachableError };
+
 const KEY_NAME = "timbrescope-key";
-const FIRST_DELAY_MS = 500;
-const LONGEST_DELAY_MS = 8_000;
-
-/** A problem document (RFC 9457) that the service answered with. */
-export class ProblemError extends Error {
-  /** @param {{title?: string, detail?: string, type?: string, status?: number}} problem */
-  constructor(problem, status) {
-    super(problem.detail || problem.title || `The service answered ${status}.`);
-    this.problem = problem;
-    this.status = status;
-    this.code = (problem.type || "").replace("/problems/", "");
-  }
-}
-
-/** The service could not be reached at all. */
-export class UnreachableError extends Error {}
+const POST_TRIES = 4;
 
 export class Api {
   #urls = new Map();
@@ -37,37 +28,51 @@ export class Api {
     else sessionStorage.removeItem(KEY_NAME);
   }
 
-  /** The answer, if it is a good one; else raises ProblemError, or asks for a key and tries once more. */
-  async request(path, { method = "GET", body = null, headers = {}, signal = null, mayAsk = true } = {}) {
+  /**
+   * The answer, if it is a good one; else raises ProblemError, or asks for a key and tries once more. A POST whose
+   * answer got lost is sent again: its Idempotency-Key lets the service make one thing of it.
+   * @param {string} path
+   * @param {{method?: string, body?: BodyInit | null, headers?: Record<string, string>, signal?: AbortSignal | null,
+   *   onTrouble?: (error: Error | null) => void}} options
+   */
+  async request(path, { method = "GET", body = null, headers = {}, signal = null, onTrouble } = {}) {
+    if (method !== "POST") return this.#once(path, { method, body, headers, signal });
+    const keyed = { "Idempotency-Key": newKey(), ...headers };
+    const isLost = (error) => error instanceof UnreachableError || error.code === "idempotency-in-flight";
+    const send = () => this.#once(path, { method, body, headers: keyed, signal });
+    return persistently(send, { signal, onTrouble, tries: POST_TRIES, mayHelp: isLost });
+  }
+
+  async #once(path, options) {
     const sent = this.key;
     const own = sent ? { Authorization: `Bearer ${sent}` } : {};
     let answer;
     try {
-      answer = await fetch(path, { method, body, signal, headers: { ...own, ...headers }, cache: "no-cache" });
+      answer = await fetch(path, { ...options, headers: { ...own, ...options.headers }, cache: "no-cache" });
     } catch (error) {
-      if (error.name === "AbortError") throw error;
-      throw new UnreachableError(error.message);
+      throw brokenOff(error, options.signal);
     }
     if (answer.ok) return answer;
     const problem = await answer.json().catch(() => ({}));
-    if (answer.status === 401 && mayAsk && this.onKeyNeeded) {
+    if (answer.status === 401 && this.onKeyNeeded) {
       if (this.key === sent) await this.onKeyNeeded(problem);
-      return this.request(path, { method, body, headers, signal, mayAsk });
+      options.signal?.throwIfAborted();
+      return this.#once(path, options);
     }
-    throw new ProblemError(problem, answer.status);
+    throw new ProblemError(problem, answer.status, Number(answer.headers.get("Retry-After")) || 0);
   }
 
   async json(path, options = {}) {
     const answer = await this.request(path, options);
-    return answer.status === 204 ? null : answer.json();
+    return answer.status === 204 ? null : whole(answer.json(), options.signal);
   }
 
-  async bytes(path) {
-    return (await this.request(path)).arrayBuffer();
+  async bytes(path, options = {}) {
+    return whole((await this.request(path, options)).arrayBuffer(), options.signal);
   }
 
-  async blob(path) {
-    return (await this.request(path)).blob();
+  async blob(path, options = {}) {
+    return whole((await this.request(path, options)).blob(), options.signal);
   }
 
   /** An object URL for a file of the service; the same one for the same path until `forget`. */
@@ -75,7 +80,7 @@ export class Api {
     if (!this.#urls.has(path)) {
       const made = this.blob(path).then((blob) => URL.createObjectURL(blob));
       this.#urls.set(path, made);
-      made.catch(() => this.#urls.delete(path));
+      made.catch(() => { if (this.#urls.get(path) === made) this.#urls.delete(path); });
     }
     return this.#urls.get(path);
   }
@@ -89,18 +94,23 @@ export class Api {
   /**
    * The events of a job until its end, whatever happens to the connection between: the stream is opened again
    * where it broke off.
+   * @param {string} path
+   * @param {AbortSignal | null} signal
+   * @param {(error: Error | null) => void} onTrouble told when the connection is lost, and with null when it is back
    * @returns {AsyncGenerator<object>}
    */
-  async *events(path, signal) {
+  async *events(path, signal = null, onTrouble = () => {}) {
+    const patience = new Patience();
     let last = "";
-    let delay = FIRST_DELAY_MS;
     for (;;) {
+      let trouble = null;
       try {
         const headers = last ? { "Last-Event-ID": last } : {};
         const answer = await this.request(path, { headers, signal });
+        onTrouble(null);
         if (answer.status === 204) return;
-        for await (const event of parsed(answer.body)) {
-          delay = FIRST_DELAY_MS;
+        for await (const event of eventsOf(answer.body, signal)) {
+          patience.reset();
           if (event.id) last = event.id;
           if (!event.data) continue;
           const data = JSON.parse(event.data);
@@ -108,10 +118,11 @@ export class Api {
           if (isEnded(data.status)) return;
         }
       } catch (error) {
-        if (error.name === "AbortError" || (error instanceof ProblemError && error.status < 500)) throw error;
+        if (!isPassing(error)) throw error;
+        trouble = error;
+        onTrouble(error);
       }
-      await pause(delay, signal);
-      delay = Math.min(delay * 2, LONGEST_DELAY_MS);
+      await patience.wait(trouble, signal);
     }
   }
 }
@@ -121,38 +132,16 @@ export function isEnded(status) {
   return status === "succeeded" || status === "failed" || status === "cancelled";
 }
 
-/** Server-sent events as the HTML standard defines them. */
-async function* parsed(stream) {
-  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
-  let text = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    text += value;
-    const blocks = text.split(/\r?\n\r?\n/);
-    text = blocks.pop();
-    for (const block of blocks) yield eventOf(block);
+/** The body of an answer, unless the connection breaks before its end. */
+async function whole(reading, signal) {
+  try {
+    return await reading;
+  } catch (error) {
+    throw brokenOff(error, signal);
   }
 }
 
-function eventOf(block) {
-  const event = { id: "", data: "" };
-  for (const line of block.split(/\r?\n/)) {
-    const at = line.indexOf(":");
-    const field = at < 0 ? line : line.slice(0, at);
-    const value = at < 0 ? "" : line.slice(at + 1).replace(/^ /, "");
-    if (field === "id") event.id = value;
-    if (field === "data") event.data += (event.data ? "\n" : "") + value;
-  }
-  return event;
-}
-
-function pause(milliseconds, signal) {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(new DOMException("Stopped", "AbortError"));
-    });
-  });
+/** 128 random bits; `crypto.randomUUID` is there on https alone. */
+function newKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

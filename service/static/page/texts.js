@@ -47,6 +47,14 @@ export const FILE_FAULTS = {
 export const TEXTS = {
   unreachable: "The service cannot be reached. Is it running?",
   sending: "sending",
+  loading: "loading",
+  connectionLost: "connection lost, trying again",
+  play: "Play",
+  pause: "Pause",
+  whatPlays: "What plays",
+  noConcepts: "No concepts were asked for.",
+  onlyClassified: "This was only listened to, not explained.",
+  explainIt: "Explain it",
   cancelled: "Cancelled.",
   microphoneRefused: "The microphone cannot be used: the browser or its owner does not allow it.",
   microphoneMissing: "The microphone cannot be used: there is none.",
@@ -91,6 +99,18 @@ export const TEXTS = {
   notExplained: "This job has no explanation to show.",
 };
 
+/** Of the map beside the first. */
+export const BESIDE = {
+  nothing: "nothing",
+  another: "Another instrument",
+  truth: (instrument) => `where the ${instrument} truly is`,
+  truthTitle: (instrument) => `Where the ${instrument} truly is`,
+  whyNot: (instrument) => (instrument ? `Why not …, rather than ${instrument}?` : "Why not …?"),
+  notTitle: (name, instrument) => (instrument ? `Why not ${name} rather than ${instrument}?` : `Why not ${name}?`),
+  otherModel: (instrument) => `${instrument} by another model`,
+  modelTitle: (instrument, model) => `Why ${instrument}, by ${model}`,
+};
+
 /** A probability as a person reads it. */
 export function percent(probability) {
   if (probability >= 0.9995) return "> 99.9 %";
@@ -116,8 +136,36 @@ export function reading({ timeS, frequencyHz, levelDb, relevance, share }) {
 }
 
 export function mapLabel(instrument, contrast) {
-  const what = contrast ? `${instrument} rather than ${contrast}` : instrument;
-  return `Spectrogram with the relevance for ${what}. Arrow keys move, plus and minus zoom.`;
+  return `Spectrogram with the relevance for ${subjectOf({ instrument, contrast })}. Arrow keys move, plus and minus zoom.`;
+}
+
+/** Whom an explanation is about. */
+export function subjectOf({ instrument, contrast }) {
+  return contrast ? `${instrument} rather than ${contrast}` : instrument;
+}
+
+export function whyTitle(subject) {
+  return `Why ${subject}`;
+}
+
+export function previewLabel({ instrument }) {
+  return `A concept of ${instrument}`;
+}
+
+/** Where in the recording the cursor is. */
+export function placeWords(timeS, endS) {
+  return `${seconds(timeS)} of ${seconds(endS)}`;
+}
+
+/** What was found, in a sentence to be heard. */
+export function foundWords(instruments) {
+  const names = instruments.filter((each) => each.present).map((each) => each.instrument);
+  return names.length ? `${names.join(", ")} found` : "No instrument reached its threshold";
+}
+
+/** What is done for a job at this moment, without numbers that change all the time. */
+export function stageWords({ status, progress: { stage } }) {
+  return status === "queued" ? STAGES.queued : STAGES[stage] ?? stage;
 }
 
 /** How a job that has not ended fares. */
@@ -161,8 +209,8 @@ export function allFiles(n) {
 /** What a map shows: why an explanation's instrument was found, or nothing but the sound. */
 export function mapTitle(explanation) {
   if (explanation === null) return TEXTS.spectrogram;
-  const { instrument, contrast, probability } = explanation;
-  return `Why ${contrast ? `${instrument} rather than ${contrast}` : instrument} (${percent(probability)})`;
+  const { probability } = explanation;
+  return `${whyTitle(subjectOf(explanation))} (${percent(probability)})`;
 }
 
 /** A data set or a training, by name. */

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from ml.drawing import png
-from tests.integration.processes import ROOT, Stack
+from tests.integration.processes import ROOT, Stack, start_api
 
 FLAGS = (
     "--headless",
@@ -101,6 +101,17 @@ def explained(page: Page) -> Page:
     """The page with a finished explanation of the example."""
     send(page, EXAMPLE)
     return page
+
+
+@pytest.fixture(scope="session")
+def guarded(stack: Stack) -> Iterator[str]:
+    """The same service by an API that wants keys: its URL."""
+    settings = {**stack.settings, "TIMBRESCOPE_REQUIRE_KEYS": "true"}
+    folder = stack.folder / "guarded"
+    folder.mkdir()
+    process, url = start_api(folder, settings)
+    yield url
+    process.stop()
 
 
 def send(page: Page, file: Path) -> None:

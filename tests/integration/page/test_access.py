@@ -1,7 +1,6 @@
 """The page for everybody: by keyboard, on a narrow screen, read aloud; small, and behind keys."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -9,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.integration.making import KEY
 from tests.integration.page.conftest import EXAMPLE, OpenPage, screenshot, send, wait_for_map
-from tests.integration.processes import Stack, start_api, wait_until
+from tests.integration.processes import wait_until
 
 MOST_BYTES = 400_000
 NARROW = {"width": 360, "height": 780}
@@ -98,17 +97,6 @@ def test_the_page_is_small(page: Page) -> None:
     page.wait_for_selector("html[data-ready]")
     page.wait_for_load_state("networkidle")
     assert 20_000 < sum(sizes) <= MOST_BYTES
-
-
-@pytest.fixture(scope="module")
-def guarded(stack: Stack) -> Iterator[str]:
-    """The same service by an API that wants keys: its URL."""
-    settings = {**stack.settings, "TIMBRESCOPE_REQUIRE_KEYS": "true"}
-    folder = stack.folder / "guarded"
-    folder.mkdir()
-    process, url = start_api(folder, settings)
-    yield url
-    process.stop()
 
 
 def test_where_keys_are_needed_one_is_asked_for_and_kept_for_the_tab(
