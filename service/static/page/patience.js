@@ -35,6 +35,7 @@ export class Patience {
 export async function persistently(attempt, { signal = null, onTrouble = () => {}, tries = Infinity, mayHelp = isPassing } = {}) {
   const patience = new Patience();
   for (let left = tries; ; left -= 1) {
+    signal?.throwIfAborted();
     try {
       const found = await attempt();
       onTrouble(null);
