@@ -39,7 +39,7 @@ export class ExplanationView {
     byId("sounds").append(this.player.element);
     this.bar = new PlayerBar({
       player: this.player,
-      stage: byId("stage"),
+      place: byId("result"),
       isShown: () => this.job !== null,
       doing: (promise) => this.do(promise),
       onTime: (timeS, isPlaying) => this.#showTime(timeS, isPlaying),
@@ -203,6 +203,7 @@ export class ExplanationView {
       view?.setSigns(signs);
     }
     this.timeline?.setPalette(palette);
+    this.timeline?.setSigns(signs);
   }
 
   #showTime(timeS, isPlaying) {

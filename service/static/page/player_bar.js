@@ -9,11 +9,11 @@ export class PlayerBar {
   #isFollowing = false;
 
   /**
-   * @param {{player: import("./player.js").Player, stage: HTMLElement, isShown: () => boolean,
+   * @param {{player: import("./player.js").Player, place: HTMLElement, isShown: () => boolean,
    *   doing: (promise: Promise<unknown>) => void, onTime: (timeS: number, isPlaying: boolean) => void}} options
-   *   `stage` is where the keys work; `onTime` is called whenever the place changes, and every frame while it plays
+   *   `place` is where the keys work; `onTime` is called whenever the place changes, and every frame while it plays
    */
-  constructor({ player, stage, isShown, doing, onTime }) {
+  constructor({ player, place, isShown, doing, onTime }) {
     this.player = player;
     this.isShown = isShown;
     this.doing = doing;
@@ -22,7 +22,7 @@ export class PlayerBar {
     this.endS = 0;
     player.addEventListener("change", () => this.show());
     byId("play").addEventListener("click", () => doing(player.toggle()));
-    stage.addEventListener("keydown", (event) => this.#onKey(event));
+    place.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
   show() {

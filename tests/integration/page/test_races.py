@@ -1,5 +1,6 @@
-"""What comes too late, not at all, or in another order than it was asked for: the page shows what its address and
-its headings say, and gives up only what nobody waits for any more.
+"""What comes too late, not at all, or in another order than it was asked for.
+
+The page shows what its address and its headings say, and gives up only what nobody waits for any more.
 """
 
 import shutil
@@ -13,7 +14,7 @@ from playwright.sync_api import Error, Page, Request, Route, expect
 
 from tests.integration import sounds
 from tests.integration.making import KEY
-from tests.integration.page.conftest import EXAMPLE, WAIT_MS, OpenPage, picture, send, wait_for_map
+from tests.integration.page.conftest import EXAMPLE, WAIT_MS, OpenPage, job_of, picture, send, wait_for_map
 from tests.integration.processes import wait_until
 
 _WRITE_DOWN = """() => {
@@ -296,8 +297,3 @@ def meanwhile(page: Page, condition: Callable[[], bool], what: str) -> None:
         return condition()
 
     wait_until(met, WAIT_MS / 1_000, what)
-
-
-def job_of(page: Page) -> str:
-    """The job that a page's address names."""
-    return page.url.rpartition("job=")[2]
