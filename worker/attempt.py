@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ml.errors import TimbrescopeError
-from worker import jobs, tracing
+from worker import tracing, transitions
 from worker.artifacts import ArtifactStore
 from worker.connection import UNAVAILABLE
 from worker.errors import (
@@ -144,7 +144,7 @@ class Attempt:
             return
         self._reported_at = time.monotonic()
         try:
-            jobs.require_owner(self._store.get(self._job_id), self._token)
+            transitions.require_owner(self._store.get(self._job_id), self._token)
         except ABSENT as error:
             raise AttemptLostError(str(error)) from error
 

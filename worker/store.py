@@ -1,14 +1,13 @@
 """The jobs in Redis: records changed by compare-and-set, and all that belongs to a job goes with it.
 
 Conventions: every method may raise one of `worker.connection.UNAVAILABLE`. A change reads the record,
-applies a transition of `worker.jobs` and writes record, event, indexes and expiry in one transaction, which
+applies one of `worker.transitions` and writes record, event, indexes and expiry in one transaction, which
 Redis refuses if somebody else wrote the record in between; then it is tried again on what they wrote. A job
 that has not ended yet is kept for `unfinished_ttl_s` at the longest; once ended, for `result_ttl_s`. A
 tombstone outlives it, so that its id answers "gone" for a time.
 """
 
 import logging
-import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,11 +17,12 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ExecAbortError, OutOfMemoryError, WatchError
 
-from worker import idempotency, jobs, keys, result_cache, webhooks
+from worker import idempotency, jobs, keys, result_cache, transitions
 from worker.admission import Admission
 from worker.artifacts import ArtifactStore
+from worker.ends import end_in, leave_in
 from worker.errors import WorkerLostError
-from worker.figures import WAITING, Figures, count_in, observe_in
+from worker.figures import WAITING, Figures, observe_in
 from worker.filters import ALL, JobFilter
 from worker.idempotency import Mark
 from worker.ids import is_job_id
@@ -32,6 +32,7 @@ from worker.problems import Problem, problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
 from worker.room import require_room
+from worker.sweeping import sweep
 from worker.tombstones import Absence, Fate, absence, tombstone_text
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ log = logging.getLogger(__name__)
 # A job about a recording reports a few hundred steps at the most, a large one goes on for hours; older events
 # would only repeat what the record says.
 MAX_EVENTS = {QueueName.INTERACTIVE: 1_000, QueueName.BATCH: 10_000}
-_SWEEP_BATCH = 200
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class JobStore:
         `admit` for the mark and for want of room.
         """
         require_room(self._redis, self._artifacts.total_bytes(earlier.id))
-        repeated = self._dated(jobs.repeat(job, earlier, _now()))
+        repeated = self._dated(transitions.repeat(job, earlier, _now()))
         files = (keys.artifacts, keys.artifact_info)
         sources = (keys.record(earlier.id), *(key(earlier.id) for key in files))
         entry, mark_key = (
@@ -188,46 +188,46 @@ class JobStore:
         def change(job: Job) -> Job:
             if job.status is JobStatus.RUNNING and job.attempts >= max_attempts:
                 lost = WorkerLostError(f"The process that worked on this job died {job.attempts} times.")
-                return jobs.abandon(job, problem_of(lost), _now())
-            return jobs.begin(job, token, _now())
+                return transitions.abandon(job, problem_of(lost), _now())
+            return transitions.begin(job, token, _now())
 
         return self._change(job_id, change)
 
     def advance(self, job_id: str, token: str, progress: Progress) -> Job:
         """The attempt reports progress, or learns that the job is no longer its own (`AttemptLostError`)."""
-        return self._change(job_id, lambda job: jobs.advance(job, token, progress))
+        return self._change(job_id, lambda job: transitions.advance(job, token, progress))
 
     def use_model(self, job_id: str, token: str, model: ModelRef) -> Job:
         """The attempt reports the weights that it computes with."""
-        return self._change(job_id, lambda job: jobs.use_model(job, token, model))
+        return self._change(job_id, lambda job: transitions.use_model(job, token, model))
 
     def rest(self, job_id: str, token: str) -> Job:
         """The attempt has done a piece of the work and leaves the next one to anybody."""
-        return self._change(job_id, lambda job: jobs.rest(job, token))
+        return self._change(job_id, lambda job: transitions.rest(job, token))
 
     def try_again(self, job_id: str, token: str) -> Job:
         """The attempt goes on as the next one."""
-        return self._change(job_id, lambda job: jobs.try_again(job, token))
+        return self._change(job_id, lambda job: transitions.try_again(job, token))
 
     def give_back(self, job_id: str, token: str) -> Job:
         """The attempt leaves the job to another, and does not count."""
-        return self._change(job_id, lambda job: jobs.give_back(job, token))
+        return self._change(job_id, lambda job: transitions.give_back(job, token))
 
     def succeed(self, job_id: str, token: str, result: dict[str, object]) -> Job:
         """The attempt ends the job with a result."""
-        return self._change(job_id, lambda job: jobs.succeed(job, token, result, _now()))
+        return self._change(job_id, lambda job: transitions.succeed(job, token, result, _now()))
 
     def stop_early(self, job_id: str, token: str, result: dict[str, object]) -> Job:
         """The attempt ends a job that was asked to stop, with what there is."""
-        return self._change(job_id, lambda job: jobs.stop_early(job, token, result, _now()))
+        return self._change(job_id, lambda job: transitions.stop_early(job, token, result, _now()))
 
     def fail(self, job_id: str, token: str, problem: Problem) -> Job:
         """The attempt ends the job with a problem."""
-        return self._change(job_id, lambda job: jobs.fail(job, token, problem, _now()))
+        return self._change(job_id, lambda job: transitions.fail(job, token, problem, _now()))
 
     def abandon(self, job_id: str, problem: Problem) -> Job:
         """Ends a job as failed on behalf of attempts that can no longer speak."""
-        return self._change(job_id, lambda job: jobs.abandon(job, problem, _now()))
+        return self._change(job_id, lambda job: transitions.abandon(job, problem, _now()))
 
     def cancel(self, job_id: str) -> Job:
         """Ends a job that is no longer wanted; a running attempt notices at its next step.
@@ -237,7 +237,7 @@ class JobStore:
         """
 
         def change(job: Job) -> Job:
-            return jobs.ask_to_stop(job) if job.can_stop_early else jobs.cancel(job, _now())
+            return transitions.ask_to_stop(job) if job.can_stop_early else transitions.cancel(job, _now())
 
         return self._change(job_id, change)
 
@@ -257,7 +257,7 @@ class JobStore:
 
         def undo(pipe: Pipeline) -> None:
             self._forget(pipe, job)
-            self._leave(pipe, job)
+            leave_in(pipe, job)
             pipe.zrem(keys.queue(job.queue), job.id)
 
         self._remove(undo)
@@ -274,27 +274,8 @@ class JobStore:
                     log.warning("the store is full")
 
     def sweep(self) -> None:
-        """Takes expired jobs out of the indexes; Redis itself has dropped their keys."""
-        now_ms = round(time.time() * 1000)
-        expired = cast(
-            list[bytes], self._redis.zrangebyscore(keys.EXPIRIES, "-inf", now_ms, start=0, num=_SWEEP_BATCH)
-        )
-        if expired:
-            with self._redis.pipeline(transaction=True) as pipe:
-                queues = (keys.queue(name) for name in QueueName)
-                for index in (keys.JOBS, keys.EXPIRIES, keys.LEASES, keys.WEBHOOKS, *queues):
-                    pipe.zrem(index, *expired)
-                ids = [member.decode() for member in expired]
-                pipe.hdel(keys.LEASE_HOLDERS, *ids)
-                audiences = cast(list[bytes | None], self._redis.hmget(keys.AUDIENCES, ids))
-                for job_id, audience in zip(ids, audiences, strict=True):
-                    if audience is not None:
-                        pipe.zrem(keys.jobs_of(audience.decode()), job_id)
-                pipe.hdel(keys.AUDIENCES, *ids)
-                places = cast(dict[bytes, bytes], self._redis.hgetall(keys.PLACES))
-                for place in (place for place, holder in places.items() if holder in expired):
-                    pipe.hdel(keys.PLACES, place.decode())
-                pipe.execute()
+        """Takes expired jobs out of the indexes."""
+        sweep(self._redis)
 
     def _change(self, job_id: str, transition: Callable[[Job], Job]) -> Job:
         key = keys.record(job_id)
@@ -332,28 +313,7 @@ class JobStore:
             observe_in(pipe, "job_stage_seconds", waited_s, kind=after.kind, stage=WAITING)
         if after.expires_at is None:
             return
-        expires_ms = _milliseconds(after.expires_at)
-        self._leave(pipe, after)
-        pipe.delete(keys.uploads(after.id), *keys.units(after.id))
-        if after.result is None:
-            pipe.delete(keys.artifacts(after.id), keys.artifact_info(after.id))
-        for key in keys.parts(after.id):
-            pipe.pexpireat(key, expires_ms)
-        pipe.zadd(keys.EXPIRIES, {after.id: expires_ms})
-        idempotency.expire(pipe, after, expires_ms)
-        result_cache.enter(pipe, after, expires_ms)
-        webhooks.schedule(pipe, after)
-        gone_ms = expires_ms + round(self._lifetimes.tombstone_ttl_s * 1000)
-        pipe.set(keys.tombstone(after.id), tombstone_text(Fate.EXPIRED, after.audience), pxat=gone_ms)
-        pipe.hincrby(keys.OUTCOMES, f"{after.kind}:{after.status}", 1)
-        _measure_end(pipe, after)
-
-    def _leave(self, pipe: Pipeline, job: Job) -> None:
-        """Nobody need work on the job any more, and its place is free."""
-        pipe.zrem(keys.LEASES, job.id)
-        pipe.hdel(keys.LEASE_HOLDERS, job.id)
-        if job.order is not None:
-            pipe.hdel(keys.PLACES, job.order.place)
+        end_in(pipe, after, after.expires_at, tombstone_ttl_s=self._lifetimes.tombstone_ttl_s)
 
     def _list(self, pipe: Pipeline, job: Job) -> None:
         for index in (keys.JOBS, keys.jobs_of(job.audience)):
@@ -372,17 +332,5 @@ class JobStore:
         return absence(job_id, cast(bytes | None, self._redis.get(keys.tombstone(job_id))), audiences)
 
 
-def _measure_end(pipe: Pipeline, job: Job) -> None:
-    if job.finished_at is not None and not job.cached:
-        lasted_s = (job.finished_at - job.created_at).total_seconds()
-        observe_in(pipe, "job_seconds", lasted_s, kind=job.kind, status=job.status)
-    if job.error is not None:
-        count_in(pipe, "job_failures", kind=job.kind, problem=job.error.type)
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _milliseconds(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

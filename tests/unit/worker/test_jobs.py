@@ -9,7 +9,7 @@ import pytest
 
 from ml.checkpoint import ModelCard
 from tests.unit.worker.jobs_made import NOW, new_dataset_job, new_job, new_training_job
-from worker import jobs, questions
+from worker import jobs, questions, transitions
 from worker.errors import AttemptLostError, IllegalTransitionError
 from worker.jobs import Job, JobKind, JobStatus
 from worker.orders import MODEL_ID_PATTERN
@@ -22,7 +22,7 @@ ENDS = {JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED}
 
 
 def running() -> Job:
-    return jobs.begin(new_job(), "mine", NOW)
+    return transitions.begin(new_job(), "mine", NOW)
 
 
 def test_terminal_statuses() -> None:
@@ -32,17 +32,17 @@ def test_terminal_statuses() -> None:
 def test_a_whole_life() -> None:
     job = running()
     assert (job.status, job.started_at, job.attempts) == (JobStatus.RUNNING, NOW, 1)
-    job = jobs.advance(job, "mine", Progress("attributing", 2, 5))
-    job = jobs.succeed(job, "mine", {"instruments": []}, NOW)
+    job = transitions.advance(job, "mine", Progress("attributing", 2, 5))
+    job = transitions.succeed(job, "mine", {"instruments": []}, NOW)
     assert (job.status, job.finished_at, job.result) == (JobStatus.SUCCEEDED, NOW, {"instruments": []})
     assert job.progress == Progress("attributing", 5, 5)
     assert job.attempt_token is None
 
 
 ENDINGS: dict[JobStatus, Callable[[Job], Job]] = {
-    JobStatus.SUCCEEDED: lambda job: jobs.succeed(job, "mine", {}, NOW),
-    JobStatus.FAILED: lambda job: jobs.fail(job, "mine", PROBLEM, NOW),
-    JobStatus.CANCELLED: lambda job: jobs.cancel(job, NOW),
+    JobStatus.SUCCEEDED: lambda job: transitions.succeed(job, "mine", {}, NOW),
+    JobStatus.FAILED: lambda job: transitions.fail(job, "mine", PROBLEM, NOW),
+    JobStatus.CANCELLED: lambda job: transitions.cancel(job, NOW),
 }
 
 
@@ -51,13 +51,13 @@ def test_nothing_follows_an_end(status: JobStatus) -> None:
     ended = ENDINGS[status](running())
     assert ended.status is status
     with pytest.raises(IllegalTransitionError):
-        jobs.begin(ended, "other", NOW)
+        transitions.begin(ended, "other", NOW)
     with pytest.raises(IllegalTransitionError):
-        jobs.cancel(ended, NOW)
+        transitions.cancel(ended, NOW)
     with pytest.raises(IllegalTransitionError):
-        jobs.abandon(ended, PROBLEM, NOW)
+        transitions.abandon(ended, PROBLEM, NOW)
     with pytest.raises(AttemptLostError):
-        jobs.advance(ended, "mine", Progress("x", 0, 1))
+        transitions.advance(ended, "mine", Progress("x", 0, 1))
     for end in (ENDINGS[JobStatus.SUCCEEDED], ENDINGS[JobStatus.FAILED]):
         with pytest.raises(AttemptLostError):
             end(ended)
@@ -65,22 +65,22 @@ def test_nothing_follows_an_end(status: JobStatus) -> None:
 
 def test_a_queued_job_belongs_to_nobody() -> None:
     with pytest.raises(AttemptLostError):
-        jobs.succeed(new_job(), "mine", {}, NOW)
-    assert jobs.cancel(new_job(), NOW).status is JobStatus.CANCELLED
-    assert jobs.abandon(new_job(), PROBLEM, NOW).error == PROBLEM
+        transitions.succeed(new_job(), "mine", {}, NOW)
+    assert transitions.cancel(new_job(), NOW).status is JobStatus.CANCELLED
+    assert transitions.abandon(new_job(), PROBLEM, NOW).error == PROBLEM
 
 
 def test_a_new_attempt_takes_over() -> None:
-    taken = jobs.begin(running(), "other", NOW)
+    taken = transitions.begin(running(), "other", NOW)
     assert taken.attempts == 2
     with pytest.raises(AttemptLostError):
-        jobs.succeed(taken, "mine", {}, NOW)
-    assert jobs.succeed(taken, "other", {}, NOW).status is JobStatus.SUCCEEDED
+        transitions.succeed(taken, "mine", {}, NOW)
+    assert transitions.succeed(taken, "other", {}, NOW).status is JobStatus.SUCCEEDED
 
 
 @pytest.mark.parametrize("kind", JobKind)
 def test_the_record_keeps_everything(kind: JobKind) -> None:
-    job = jobs.fail(replace(running(), kind=kind), "mine", PROBLEM, NOW)
+    job = transitions.fail(replace(running(), kind=kind), "mine", PROBLEM, NOW)
     assert jobs.from_record(jobs.to_record(job)) == job
     assert jobs.from_record(jobs.to_record(new_job(kind))).status is JobStatus.QUEUED
 
@@ -109,45 +109,45 @@ METRICS = EpochMetrics(epoch=1, n_epochs=5, train_loss=0.5, validation_loss=0.4,
 
 
 def training() -> Job:
-    return jobs.begin(new_training_job(), "mine", NOW)
+    return transitions.begin(new_training_job(), "mine", NOW)
 
 
 def test_what_comes_late_takes_nothing_back() -> None:
-    job = jobs.advance(running(), "mine", Progress("rendering", 200, 300))
-    assert jobs.advance(job, "mine", Progress("rendering", 100, 300)).progress.done == 200
-    assert jobs.advance(job, "mine", Progress("drawing", 0, 3)).progress == Progress("drawing", 0, 3)
+    job = transitions.advance(running(), "mine", Progress("rendering", 200, 300))
+    assert transitions.advance(job, "mine", Progress("rendering", 100, 300)).progress.done == 200
+    assert transitions.advance(job, "mine", Progress("drawing", 0, 3)).progress == Progress("drawing", 0, 3)
 
 
 def test_the_last_epoch_stays_known() -> None:
-    job = jobs.advance(training(), "mine", Progress("training", 10, 50, metrics=METRICS))
-    job = jobs.advance(job, "mine", Progress("training", 11, 50))
+    job = transitions.advance(training(), "mine", Progress("training", 10, 50, metrics=METRICS))
+    job = transitions.advance(job, "mine", Progress("training", 11, 50))
     assert (job.progress.done, job.progress.metrics) == (11, METRICS)
-    again = jobs.begin(job, "other", NOW)
+    again = transitions.begin(job, "other", NOW)
     assert again.progress == Progress("starting", 0, 0, metrics=METRICS)
 
 
 def test_pieces_follow_one_another_as_one_life() -> None:
-    job = jobs.advance(training(), "mine", Progress("training", 10, 50))
-    rested = jobs.rest(job, "mine")
+    job = transitions.advance(training(), "mine", Progress("training", 10, 50))
+    rested = transitions.rest(job, "mine")
     assert (rested.status, rested.attempts, rested.attempt_token) == (JobStatus.RUNNING, 0, None)
-    later = jobs.begin(rested, "next", NOW + timedelta(hours=1))
+    later = transitions.begin(rested, "next", NOW + timedelta(hours=1))
     assert (later.started_at, later.progress, later.attempts) == (NOW, job.progress, 1)
     with pytest.raises(AttemptLostError):
-        jobs.rest(later, "mine")
+        transitions.rest(later, "mine")
 
 
 def test_only_a_training_with_an_epoch_can_stop_early() -> None:
     assert not training().can_stop_early
     assert not running().can_stop_early
-    job = jobs.advance(training(), "mine", Progress("training", 10, 50, metrics=METRICS))
+    job = transitions.advance(training(), "mine", Progress("training", 10, 50, metrics=METRICS))
     assert job.can_stop_early
-    stopping = jobs.ask_to_stop(job)
+    stopping = transitions.ask_to_stop(job)
     assert stopping.stopping
     assert not stopping.can_stop_early
-    ended = jobs.stop_early(stopping, "mine", {"trained": {}}, NOW)
+    ended = transitions.stop_early(stopping, "mine", {"trained": {}}, NOW)
     assert (ended.status, ended.result, ended.stopping) == (JobStatus.CANCELLED, {"trained": {}}, False)
     with pytest.raises(IllegalTransitionError):
-        jobs.ask_to_stop(ended)
+        transitions.ask_to_stop(ended)
 
 
 @pytest.mark.parametrize("job", [new_job(), new_dataset_job(), new_training_job()], ids=lambda job: job.kind)
