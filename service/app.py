@@ -10,15 +10,15 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
-from service.description import API_VERSION, describe
-from service.edge import surround
+from service.documents.description import API_VERSION, describe
+from service.edge.layers import surround
 from service.errors import install_error_handlers
+from service.intake.upload_places import UploadPlaces
 from service.metrics import Metrics
 from service.rates import RateHeaders
 from service.routes import analysis, batches, catalog, concepts, health, jobs, orders, pages
 from service.services import open_services
 from service.settings import ServiceSettings
-from service.upload_places import UploadPlaces
 from service.webhooks.description import describe_webhooks
 
 

@@ -88,7 +88,7 @@ async def _on_refusal(request: Request, error: Exception) -> ProblemResponse:
 
 
 async def _on_fault(request: Request, error: Exception) -> ProblemResponse:
-    # Of what stands around `service.faults`, which answers for all that is within it.
+    # Of what stands around `service.edge.faults`, which answers for all that is within it.
     return error_response(InternalError("A fault in the service; its log says more."))
 
 
@@ -128,7 +128,7 @@ def _allowed(request: Request) -> str:
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
     if "GET" in methods:
-        methods.insert(1, "HEAD")  # `service.heads`
+        methods.insert(1, "HEAD")  # `service.edge.head_requests`
     return ", ".join(methods) or _OF_FILES
 
 

@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 
 from service.app import create_app
-from service.protocol import EdgeConfig
+from service.edge.protocol import EdgeConfig
 from service.settings import ServiceSettings
 from worker import tracing
 from worker.logs import configure_logging

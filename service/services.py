@@ -7,11 +7,11 @@ from fastapi import Depends, Request
 from redis import Redis
 from starlette.concurrency import run_in_threadpool
 
-from service.courier import Courier
-from service.inspection import Inspector, open_inspector
+from service.answering.streams import Streams
+from service.intake.inspection import Inspector, open_inspector
 from service.metrics import Metrics
 from service.settings import ServiceSettings
-from service.streams import Streams
+from service.webhooks.courier import Courier
 from worker.api_keys import ApiKeys
 from worker.artifacts import ArtifactStore
 from worker.catalog import Catalog

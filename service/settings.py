@@ -5,7 +5,7 @@ from typing import Self
 
 from pydantic import Field, PositiveInt, SecretStr, model_validator
 
-from service.edge_settings import EdgeSettings
+from service.edge.settings import EdgeSettings
 from service.webhooks.settings import WebhookSettings
 
 # As many recordings as any service may be set to take at once; a form with more is not even read.

@@ -1,9 +1,10 @@
 """The result cache: a question that was answered before is answered at once.
 
-Conventions: a question's fingerprint (`service.fingerprints`) is the same for the same sound, parameters,
-model and program. An entry names the latest job that has answered it, one for each API key, so that nobody
-learns what others asked; it expires with its job and goes with it. What is found is a job and not a result:
-the new job gets copies of its own (`worker.store.JobStore.repeat`), so that each can be deleted by itself. A
+Conventions: a question's fingerprint (`service.submitting.fingerprints`) is the same for the same sound,
+parameters, model and program. An entry names the latest job that has answered it, one for each API key, so
+that nobody learns what others asked; it expires with its job and goes with it. What is found is a job and
+not a result: the new job gets copies of its own (`worker.store.JobStore.repeat`), so that each can be
+deleted by itself. A
 result is copied `MOST_COPIES` times and then computed anew, and only while there is room for the copy
 (`worker.room`): who asks the same again and again fills the store at most `MOST_COPIES` + 1 times as fast as
 the workers work. Each copy is made of the latest and becomes the latest in one step, so that of many requests

@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form
 from starlette.responses import Response
 
-from service import examples
 from service.access import INFER_ONLY
-from service.answers import job_answer, job_answers
-from service.checks import CheckSubmission, submit_check
-from service.documentation import problems
-from service.forms import (
+from service.answering.answers import job_answer, job_answers
+from service.documents import examples
+from service.documents.documentation import problems
+from service.documents.schemas import JobDocument
+from service.intake.forms import (
     CHECK_LIMITS,
     FORM_LIMITS,
     CheckForm,
@@ -21,15 +21,15 @@ from service.forms import (
     ExplainForm,
     FieldsGivenOnce,
 )
-from service.once import Made
-from service.posting import Asked, Posting
+from service.intake.recordings import Upload
+from service.intake.upload_places import with_upload
+from service.intake.uploads import UploadRoute
 from service.rates import ONE_JOB
-from service.recordings import Upload
-from service.schemas import JobDocument
 from service.services import Provided, Services
-from service.submission import Submission, submit
-from service.upload_places import with_upload
-from service.uploads import UploadRoute
+from service.submitting.checks import CheckSubmission, submit_check
+from service.submitting.idempotent import Made
+from service.submitting.posting import Asked, Posting
+from service.submitting.submission import Submission, submit
 from worker.jobs import JobKind
 
 log = logging.getLogger(__name__)

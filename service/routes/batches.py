@@ -7,26 +7,26 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from service import batch_examples as examples
 from service.access import INFER_ONLY
-from service.answers import APPLIED, LATER
-from service.batch_schemas import BatchDocument
-from service.batches import batch_answer, require_files, submit_all
-from service.documentation import Responses, answer, problems
-from service.forms import (
+from service.answering.answers import APPLIED, LATER
+from service.documents import batch_examples as examples
+from service.documents.batch_schemas import BatchDocument
+from service.documents.documentation import Responses, answer, problems
+from service.intake.forms import (
     BATCH_LIMITS,
     REPEATABLE_IN_BATCHES,
     ClassifyBatchForm,
     ExplainBatchForm,
     FieldsGivenOnce,
 )
-from service.posting import Asked, Posting
+from service.intake.recordings import Upload
+from service.intake.uploads import ManyUploadsRoute
 from service.rates import charge
-from service.recordings import Upload
 from service.routes.analysis import PROBLEMS, WAY_PROBLEMS
 from service.services import Provided, Services
-from service.submission import Submission
-from service.uploads import ManyUploadsRoute
+from service.submitting.batches import batch_answer, require_files, submit_all
+from service.submitting.posting import Asked, Posting
+from service.submitting.submission import Submission
 from worker.jobs import JobKind
 
 router = APIRouter(tags=["analysis"], route_class=ManyUploadsRoute, dependencies=[INFER_ONLY])

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from service import examples
 from service.access import KNOWN_ONLY
-from service.documentation import answer, link, problems
-from service.schemas import InstrumentDocument, InstrumentList, ModelList
+from service.documents import examples
+from service.documents.documentation import answer, link, problems
+from service.documents.schemas import InstrumentDocument, InstrumentList, ModelList
 from service.services import Provided
 
 router = APIRouter(tags=["models"], dependencies=[KNOWN_ONLY])

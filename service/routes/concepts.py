@@ -8,14 +8,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ml.errors import UnknownConceptError, UnknownModelError
-from service import concept_examples as examples
 from service.access import KNOWN_ONLY
-from service.concept_schemas import AtlasDocument, ConceptDocument
-from service.documentation import answer, link, problems
+from service.answering.files import File, FileWanted, file_answer, file_answers
+from service.answering.references import rendered
+from service.documents import concept_examples as examples
+from service.documents.concept_schemas import AtlasDocument, ConceptDocument
+from service.documents.documentation import answer, link, problems
+from service.documents.examples import BEYOND_THE_END, INVALID_CHANNEL, NO_KEY, NOT_READY, STORE_UNAVAILABLE
 from service.errors import problem_response
-from service.examples import BEYOND_THE_END, INVALID_CHANNEL, NO_KEY, NOT_READY, STORE_UNAVAILABLE
-from service.files import File, FileWanted, file_answer, file_answers
-from service.references import rendered
 from service.services import Provided, Services
 from worker.catalog import PublishedModel
 from worker.errors import ModelNotFoundError

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header
 from starlette.responses import Response
 
-from service import examples
 from service.access import KNOWN_ONLY
-from service.documentation import answer, problems, raw_answer
-from service.schemas import HealthDocument
+from service.documents import examples
+from service.documents.documentation import answer, problems, raw_answer
+from service.documents.schemas import HealthDocument
 from service.services import Provided
 from worker.errors import NoWorkerError
 from worker.room import require_room, require_writable

@@ -12,14 +12,15 @@ from fastapi import APIRouter, Header, Path, Query
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from service import examples, order_examples, sse
 from service.access import Caller, Seeing
-from service.answers import JOB_LINKS
-from service.documentation import answer, link, problems, raw_answer
-from service.files import File, FileWanted, file_answer, file_answers
-from service.listing import GIVEN_ONCE, JobQuery
-from service.result_examples import JOB_ID
-from service.schemas import JobDocument, JobList, JobSummary
+from service.answering import sse
+from service.answering.answers import JOB_LINKS
+from service.answering.files import File, FileWanted, file_answer, file_answers
+from service.answering.listing import GIVEN_ONCE, JobQuery
+from service.documents import examples, order_examples
+from service.documents.documentation import answer, link, problems, raw_answer
+from service.documents.result_examples import JOB_ID
+from service.documents.schemas import JobDocument, JobList, JobSummary
 from service.services import Provided, Services
 from worker.errors import IllegalTransitionError
 from worker.jobs import Job

@@ -9,12 +9,11 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from service import order_examples as examples
 from service.access import ADMIN_ONLY
-from service.answers import job_answer, job_answers
-from service.bodies import JSON, YAML, read_body
-from service.documentation import problems
-from service.examples import (
+from service.answering.answers import job_answer, job_answers
+from service.documents import order_examples as examples
+from service.documents.documentation import problems
+from service.documents.examples import (
     KEY_IN_FLIGHT,
     KEY_REUSED,
     NO_KEY,
@@ -23,12 +22,13 @@ from service.examples import (
     UNKNOWN_JOB,
     WRONG_SCOPE,
 )
-from service.once import Made
-from service.orders import DatasetRequest, TrainingRequest, order_dataset, order_training
-from service.posting import Ordered, Posting
+from service.documents.schemas import JobDocument
+from service.intake.bodies import JSON, YAML, read_body
 from service.rates import ONE_JOB
-from service.schemas import JobDocument
 from service.services import Provided, Services
+from service.submitting.idempotent import Made
+from service.submitting.orders import DatasetRequest, TrainingRequest, order_dataset, order_training
+from service.submitting.posting import Ordered, Posting
 
 log = logging.getLogger(__name__)
 

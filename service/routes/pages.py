@@ -8,7 +8,7 @@ from importlib.resources import files
 from fastapi import APIRouter
 from starlette.responses import HTMLResponse
 
-from service.documentation import problems, raw_answer
+from service.documents.documentation import problems, raw_answer
 
 STATIC = files("service") / "static"
 

@@ -6,8 +6,8 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from service.result_examples import JOB_ID
-from service.schemas import LinksDocument, ProblemDocument
+from service.documents.result_examples import JOB_ID
+from service.documents.schemas import LinksDocument, ProblemDocument
 from worker.jobs import Job, JobKind, JobStatus
 
 EXAMPLE: JsonDict = {

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from ml.dataset.shards import CLIPS_PER_SHARD
-from service.edge_settings import EdgeSettings
+from service.edge.settings import EdgeSettings
 from tests.integration import sounds
 from tests.integration.processes import ANEW, ROOT, Process, wait_until
 from tests.reliability.chaos import ADMIN_KEY, Service, n_ended, n_ends, submit

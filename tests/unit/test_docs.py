@@ -49,10 +49,10 @@ from ml.synthesis.render import MissingFluidSynthError
 from ml.synthesis.soundfonts import MissingSoundFontError
 from ml.training.state import ModelConflictError
 from service.app import create_app
-from service.explain_schemas import InstrumentExplanation, QualityDocument
-from service.forms import CheckForm, ExplainForm
-from service.orders import DatasetRequest, TrainingRequest
+from service.documents.explain_schemas import InstrumentExplanation, QualityDocument
+from service.intake.forms import CheckForm, ExplainForm
 from service.settings import ServiceSettings
+from service.submitting.orders import DatasetRequest, TrainingRequest
 from tests.readme import COMMAND_LANGUAGES, PAGES, README, ROOT, Block, blocks, readme
 from tests.reliability.table import table as proof_table
 from timbrescope.cli import app

@@ -24,7 +24,7 @@ from ml.overview import PANEL_COLUMNS, PANEL_ROWS, columns_for, draw_overview
 from ml.pictures import LogFrequencyGrid, columns, strip
 from ml.recording import Recording
 from ml.truth.stems import Stem
-from service.result_examples import CHECK_RESULT, EXPLAIN_RESULT
+from service.documents.result_examples import CHECK_RESULT, EXPLAIN_RESULT
 
 MEL = MelConfig()
 N_ROWS = 300

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from redis import Redis
 
-from service import uploads
 from service.app import create_app
+from service.intake import uploads
 from service.settings import ServiceSettings, is_loopback
 from tests.unit.service.conftest import ANEW, StartApi, serving
 from tests.unit.service.requests_made import assert_problem, post, wav

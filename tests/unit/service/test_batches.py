@@ -8,10 +8,10 @@ import httpx
 import pytest
 from redis import Redis
 
-from service.fingerprints import whole_fingerprint
-from service.once import mark_name
-from service.recordings import Upload
-from service.submission import Submission
+from service.intake.recordings import Upload
+from service.submitting.fingerprints import whole_fingerprint
+from service.submitting.idempotent import mark_name
+from service.submitting.submission import Submission
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, wav
 from worker import keys

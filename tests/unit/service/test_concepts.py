@@ -9,7 +9,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from service import references as waiting
+from service.answering import references as waiting
 from tests.unit.service.requests_made import assert_problem
 from tests.unit.worker.atlas_made import LAYER, shipped_card, small_atlas
 from worker import keys, references

@@ -15,10 +15,10 @@ import pytest
 from redis import Redis
 from standardwebhooks import Webhook
 
-from service import courier
-from service.courier import MAX_ATTEMPTS, Courier, Step, next_step
 from service.settings import ServiceSettings
+from service.webhooks import courier
 from service.webhooks.client import Answer
+from service.webhooks.courier import MAX_ATTEMPTS, Courier, Step, next_step
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post, wav
 from tests.unit.service.webhooks.receiving import SECRET, Receiver, Reply, receiving
@@ -331,7 +331,7 @@ def test_no_line_of_the_log_holds_a_secret(
         receiver.wait_for(2)
         state = Webhooks(redis).state
         until(lambda: state(job).status is DeliveryStatus.DELIVERED)  # type: ignore[union-attr]
-    told = [record for record in caplog.records if record.name == "service.courier"]
+    told = [record for record in caplog.records if record.name == "service.webhooks.courier"]
     assert [record.levelname for record in told] == ["WARNING", "INFO"]
     everything = "\n".join(str(vars(record)) for record in caplog.records)
     assert "s3cr3t" not in everything

@@ -15,8 +15,9 @@ import pytest
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from service import examples, sse
+from service.answering import sse
 from service.app import create_app
+from service.documents import examples
 from service.openapi import document_text
 from service.settings import ServiceSettings
 from worker.ids import new_job_id

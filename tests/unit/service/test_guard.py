@@ -4,8 +4,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from service.edge_settings import EdgeSettings
-from service.guard import HostName, is_same_origin
+from service.edge.guard import HostName, is_same_origin
+from service.edge.settings import EdgeSettings
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post
 from tests.unit.service.wire import connected, head

@@ -7,8 +7,8 @@ import httpx
 import pytest
 from redis import Redis
 
-from service.etag import matches
-from service.sse import entry_after
+from service.answering.etag import matches
+from service.answering.sse import entry_after
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post
 from worker.artifacts import ArtifactStore

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from service import guard
+from service.edge import guard
 from tests.readme import ROOT
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post
@@ -156,7 +156,7 @@ def test_every_figure_is_told_in_the_documentation(api: httpx.Client) -> None:
 def test_a_fault_around_the_application_is_a_problem_too(
     api: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where `service.faults` does not reach."""
+    """Where `service.edge.faults` does not reach."""
 
     def fail(*_: object) -> None:
         raise RuntimeError("secret")

@@ -7,9 +7,9 @@ import pytest
 from redis import Redis
 
 from ml.media import NonFiniteSamplesError
-from service.once import mark_name
-from service.recordings import Upload
-from service.submission import Submission
+from service.intake.recordings import Upload
+from service.submitting.idempotent import mark_name
+from service.submitting.submission import Submission
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import assert_problem, post, wav
 from worker import keys

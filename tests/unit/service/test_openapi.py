@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ml.relevance.methods import METHODS
-from service import (
+from service.documents import (
     batch_examples,
     batch_schemas,
     concept_examples,
@@ -22,7 +22,7 @@ from service import (
     schemas,
 )
 from service.openapi import document_text, main
-from service.orders import DatasetRequest, TrainingRequest
+from service.submitting.orders import DatasetRequest, TrainingRequest
 from service.webhooks import message
 from worker.problems import MEDIA_TYPE
 

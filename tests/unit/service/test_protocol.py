@@ -10,8 +10,9 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from service import middleware, protocol
-from service.guard import MAX_ADDRESS_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
+from service.edge import protocol
+from service.edge import recorder as middleware
+from service.edge.guard import MAX_ADDRESS_BYTES, MAX_HEAD_BYTES, MAX_HEADERS
 from service.settings import ServiceSettings
 from tests.unit.service.conftest import StartApi, serving
 from tests.unit.service.requests_made import wav

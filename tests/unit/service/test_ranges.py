@@ -6,8 +6,8 @@ import httpx
 import pytest
 from redis import Redis
 
-from service import files
-from service.ranges import Part, part_wanted
+from service.answering import files
+from service.answering.ranges import Part, part_wanted
 from tests.unit.service.requests_made import assert_problem, post
 from worker import keys
 from worker.artifacts import ArtifactStore

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from redis import Redis
 
-from service.security_headers import ALWAYS, FILES_POLICY, PAGES_POLICY
+from service.edge.security_headers import ALWAYS, FILES_POLICY, PAGES_POLICY
 from tests.unit.service.requests_made import post
 from tests.unit.service.wire import connected
 from worker import keys

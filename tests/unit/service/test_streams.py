@@ -5,7 +5,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
-from service.streams import Streams
+from service.answering.streams import Streams
 from tests.unit.service.conftest import StartApi
 from tests.unit.service.requests_made import post
 from worker.catalog import Catalog

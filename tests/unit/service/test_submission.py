@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from ml.relevance.methods import METHODS
-from service.recordings import display_name
+from service.intake.recordings import display_name
 from tests.unit.ml.media.files import midi
 from tests.unit.service.conftest import CARD, StartApi
 from tests.unit.service.requests_made import assert_problem, post, wav

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from ml.media import NonFiniteSamplesError
-from service.prefer import wait_s
+from service.answering.prefer import wait_s
 from tests.unit.service.requests_made import assert_problem, post
 from worker.jobs import ANYONE
 from worker.problems import problem_of

@@ -9,7 +9,7 @@ from redis import Redis
 
 from ml.concepts.atlas import ATLAS_NAME, atlas_bytes
 from ml.errors import MissingAtlasError, UnknownConceptError
-from service.concept_schemas import AtlasDocument, ConceptDocument
+from service.documents.concept_schemas import AtlasDocument, ConceptDocument
 from tests.unit.worker.atlas_made import LAYER, shipped_card, small_atlas
 from worker import keys, presence
 from worker.atlases import Atlases

@@ -1,6 +1,6 @@
 """The shapes of what the API tells of large jobs: their orders, their progress and their results.
 
-Conventions as in `service.schemas`.
+Conventions as in `service.documents.schemas`.
 """
 
 from typing import Any, Self

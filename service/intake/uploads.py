@@ -2,8 +2,8 @@
 
 Conventions: a body is refused by its head where that is enough (not a form, too long, from somebody who may
 not send it), else as soon as it has exceeded the bound; it never gathers unbounded. How many are read at once
-is for `service.upload_places`, how long one may take for `service.patience`. The forms' fields are in
-`service.forms`.
+is for `service.intake.upload_places`, how long one may take for `service.edge.body_timeouts`. The forms'
+fields are in `service.intake.forms`.
 """
 
 import asyncio

@@ -15,11 +15,11 @@ from ml.synthesis.recipe import Recipe, require_both_parts, require_safe
 from ml.synthesis.sections import YesOrNo
 from ml.training.config import TrainingConfig
 from service.access import Caller
-from service.fingerprints import request_fingerprint
-from service.once import Made, make_once
-from service.posting import Posting
 from service.services import Services
-from service.submission import fault_of, hand_over
+from service.submitting.fingerprints import request_fingerprint
+from service.submitting.idempotent import Made, make_once
+from service.submitting.posting import Posting
+from service.submitting.submission import fault_of, hand_over
 from service.webhooks.receivers import LONGEST_URL as LONGEST_WEBHOOK
 from service.webhooks.receivers import WEBHOOK_FIELD, callback_of
 from worker.errors import JobUnfinishedError, ModelExistsError, PlaceTakenError

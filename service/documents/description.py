@@ -1,7 +1,7 @@
 """The OpenAPI document of the application, as `/openapi.json` serves it and the repository holds it.
 
-Conventions: what routes say of themselves comes through `service.documentation`; here is put right what the
-framework says otherwise than it is, and added what holds for every call.
+Conventions: what routes say of themselves comes through `service.documents.documentation`; here is put right
+what the framework says otherwise than it is, and added what holds for every call.
 """
 
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from service.documentation import NULL
-from service.edge_description import add_edge_problems
-from service.orders import DatasetRequest, TrainingRequest
-from service.schemas import JobEventDocument, ProblemDocument
+from service.documents.documentation import NULL
+from service.documents.schemas import JobEventDocument, ProblemDocument
+from service.edge.description import add_edge_problems
+from service.submitting.orders import DatasetRequest, TrainingRequest
 
 TITLE = "Timbrescope"
 # Of the contract, not of the program: it changes when a client would have to.

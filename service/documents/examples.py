@@ -5,7 +5,7 @@ Conventions: plain JSON values, each fit for the schema that it illustrates (a t
 
 from typing import Any
 
-from service.result_examples import CHECK_RESULT, EXPLAIN_RESULT, JOB_ID
+from service.documents.result_examples import CHECK_RESULT, EXPLAIN_RESULT, JOB_ID
 
 SHA256 = "5c1f1d3a8b2e4f60718293a4b5c6d7e8f9010a1b2c3d4e5f60718293a4b5c6d7"
 

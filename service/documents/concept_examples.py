@@ -1,11 +1,11 @@
 """Examples for the API description: what is told of a model's concepts.
 
-Conventions as in `service.examples`.
+Conventions as in `service.documents.examples`.
 """
 
 from typing import Any
 
-from service.examples import SHA256, problem
+from service.documents.examples import SHA256, problem
 
 _PATH = "/models/default/concepts/features.conv5/17"
 _MODEL = {"id": "default", "sha256": SHA256}

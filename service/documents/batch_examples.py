@@ -1,11 +1,11 @@
 """Examples for the API description: what requests with several recordings are answered.
 
-Conventions as in `service.examples`.
+Conventions as in `service.documents.examples`.
 """
 
 from typing import Any
 
-from service.examples import JOB_QUEUED, JOB_SUCCEEDED, problem
+from service.documents.examples import JOB_QUEUED, JOB_SUCCEEDED, problem
 
 _NO_FORMAT: dict[str, Any] = problem(
     "unknown-format",

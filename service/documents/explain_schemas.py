@@ -1,11 +1,11 @@
 """The shapes of what an analysis finds: probabilities, maps, concepts, and how far to trust them.
 
-Conventions as in `service.schemas`.
+Conventions as in `service.documents.schemas`.
 """
 
 from pydantic import BaseModel, Field
 
-from service.order_schemas import Open, optional
+from service.documents.order_schemas import Open, optional
 
 
 class InstrumentScore(BaseModel):

@@ -5,8 +5,8 @@ Conventions: an operation's own problems stay; those of the edge are added to th
 
 from typing import Any
 
-from service.documentation import problems
-from service.examples import problem
+from service.documents.documentation import problems
+from service.documents.examples import problem
 from worker.problems import MEDIA_TYPE
 
 _OF_ALL = {

@@ -15,18 +15,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
 from ml.errors import TimbrescopeError
-from service.answers import POLL_AFTER_S, REPLAYED, positions_of, waited
-from service.batch_schemas import BatchDocument, BatchEntryDocument
+from service.answering.answers import POLL_AFTER_S, REPLAYED, positions_of, waited
+from service.answering.prefer import wait_s
+from service.documents.batch_schemas import BatchDocument, BatchEntryDocument
+from service.documents.schemas import JobDocument, ProblemDocument
 from service.errors import problem_response
-from service.fingerprints import whole_fingerprint
-from service.once import Made, WholeRequest, begin_whole
-from service.posting import Posting
-from service.prefer import wait_s
-from service.recordings import Upload, display_name
-from service.schemas import JobDocument, ProblemDocument
+from service.intake.recordings import Upload, display_name
+from service.intake.upload_places import with_upload
 from service.services import Services
-from service.submission import Submission, fault_of, submit
-from service.upload_places import with_upload
+from service.submitting.fingerprints import whole_fingerprint
+from service.submitting.idempotent import Made, WholeRequest, begin_whole
+from service.submitting.posting import Posting
+from service.submitting.submission import Submission, fault_of, submit
 from worker.connection import UNAVAILABLE, unavailable
 from worker.errors import StoreUnavailableError
 from worker.problems import problem_of, retry_after_s

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from ml.errors import FieldFault, InvalidRequestError, RangeRequiredError, named
 from ml.media import MediaInfo
 from ml.relevance.methods import method_named
-from service.fingerprints import question_fingerprint, request_fingerprint
-from service.once import Made, make_once
-from service.posting import Posting
-from service.recall import recalled
-from service.recordings import Upload, described
+from service.intake.recordings import Upload, described
 from service.services import Services
+from service.submitting.cached_answers import recalled
+from service.submitting.fingerprints import question_fingerprint, request_fingerprint
+from service.submitting.idempotent import Made, make_once
+from service.submitting.posting import Posting
 from service.webhooks.receivers import callback_of
 from worker.catalog import PublishedModel
 from worker.errors import QueueFullError
@@ -97,7 +97,7 @@ def question(
     webhook: str | None,
     mark: Mark | None,
 ) -> Job:
-    """The job that asks this of sounds (`service.fingerprints`) which nobody has looked at yet."""
+    """The job that asks this of sounds (`service.submitting.fingerprints`) which nobody has looked at yet."""
     is_kept = services.settings.result_cache and posting.is_kept
     return Job(
         id=new_job_id(),

@@ -1,14 +1,14 @@
 """How routes say what they answer: answers, problems, links and examples, for the API description.
 
 Conventions: every route declares its answers through `answer`, `raw_answer` and `problems`; problem
-documents have their own media type. `service.description` makes the whole document of it.
+documents have their own media type. `service.documents.description` makes the whole document of it.
 """
 
 from typing import Any
 
 from pydantic import BaseModel
 
-from service import examples
+from service.documents import examples
 from worker.problems import MEDIA_TYPE
 
 Responses = dict[int | str, dict[str, Any]]

@@ -12,14 +12,14 @@ from typing import Any
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
-from service.documentation import Responses, answer, link
+from service.answering.prefer import wait_s
+from service.documents.documentation import Responses, answer, link
+from service.documents.schemas import JobDocument
 from service.errors import problem_response
-from service.once import Made
-from service.posting import Posting
-from service.prefer import wait_s
-from service.schemas import JobDocument
+from service.intake.upload_places import leave_upload_place
 from service.services import Services
-from service.upload_places import leave_upload_place
+from service.submitting.idempotent import Made
+from service.submitting.posting import Posting
 from worker.connection import UNAVAILABLE
 from worker.jobs import Job
 

@@ -1,13 +1,14 @@
 """The shapes of what the API tells of a model's concepts.
 
-Conventions as in `service.schemas`; what a concept is, and how its references are found, in `ml.concepts`.
+Conventions as in `service.documents.schemas`; what a concept is, and how its references are found, says
+`ml.concepts`.
 """
 
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from service.order_schemas import ModelReference, Open
+from service.documents.order_schemas import ModelReference, Open
 
 
 class SelfLink(BaseModel):

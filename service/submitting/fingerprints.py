@@ -14,7 +14,7 @@ from functools import cache
 from importlib.metadata import version
 
 from ml.relevance.methods import method_named
-from service.recordings import Upload
+from service.intake.recordings import Upload
 from worker.catalog import PublishedModel
 from worker.jobs import RECORD_VERSION, JobKind
 from worker.questions import Parameters

@@ -2,7 +2,7 @@
 
 Conventions: fields that do not exist, are empty, or are given twice where one value is meant, are refused, so
 that a misspelt name does not silently do nothing. What depends on the model (its instruments, its layers) or
-on the recording is decided in `service.submission` and `service.checks`.
+on the recording is decided in `service.submitting.submission` and `service.submitting.checks`.
 """
 
 from dataclasses import dataclass

@@ -3,9 +3,10 @@
 Conventions: a connection is closed when a request's head is not whole after `header_timeout_s`, when a client
 still sends `LINGER_S` after it was answered, and when it takes nothing of an answer for `STALLED_S`. What an
 answered client still sends is dropped: were the connection closed at once, it would be reset, and the answer
-perhaps never read. How long a body may take that is still wanted is for `service.patience`. What cannot be
-taken for a request is answered with a problem document as well, without the application hearing of it. Every
-request begins with an empty context: what one has said of itself, for logs and traces, holds for no other.
+perhaps never read. How long a body may take that is still wanted is for `service.edge.body_timeouts`. What
+cannot be taken for a request is answered with a problem document as well, without the application hearing
+of it. Every request begins with an empty context: what one has said of itself, for logs and traces, holds
+for no other.
 """
 
 import asyncio
@@ -22,10 +23,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ml.errors import TimbrescopeError
-from service.edge_settings import EdgeSettings
+from service.edge.guard import MAX_HEAD_BYTES
+from service.edge.security_headers import add_security_headers
+from service.edge.settings import EdgeSettings
 from service.errors import error_response
-from service.guard import MAX_HEAD_BYTES
-from service.security_headers import add_security_headers
 from worker.request_errors import (
     BadRequestError,
     HeadTimedOutError,

@@ -13,8 +13,8 @@ from fastapi import Depends, Header, Request
 
 from ml.errors import FieldFault, InvalidRequestError, named
 from service.access import Asking, Caller, Operating
-from service.middleware import request_id
-from service.prefer import LONGEST_WAIT_S
+from service.answering.prefer import LONGEST_WAIT_S
+from service.edge.recorder import request_id
 from worker import tracing
 
 LONGEST_KEY = 255

@@ -12,11 +12,11 @@ from fastapi import Depends, Header, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response, StreamingResponse
 
-from service.documentation import Responses, raw_answer
+from service.answering.etag import matches, strong_etag
+from service.answering.ranges import UNIT, Part, beyond, part_wanted
+from service.documents.documentation import Responses, raw_answer
+from service.edge.head_requests import is_head
 from service.errors import error_response
-from service.etag import matches, strong_etag
-from service.heads import is_head
-from service.ranges import UNIT, Part, beyond, part_wanted
 from worker.request_errors import RangeNotSatisfiableError
 
 PIECE_BYTES = 4 * 2**20

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, Field
 
 from ml.relevance.methods import DEFAULT_METHOD, METHODS
-from service.explain_schemas import ClassifyResult, ExplainResult
-from service.order_schemas import (
+from service.documents.explain_schemas import ClassifyResult, ExplainResult
+from service.documents.order_schemas import (
     DatasetOrderDocument,
     DatasetResult,
     ModelReference,

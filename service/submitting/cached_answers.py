@@ -7,9 +7,9 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
-from service.posting import Posting
-from service.recordings import Upload, display_name
+from service.intake.recordings import Upload, display_name
 from service.services import Services
+from service.submitting.posting import Posting
 from worker.idempotency import Mark
 from worker.jobs import Job
 

@@ -1,12 +1,12 @@
 """The shape of the answer to several recordings at once.
 
-Conventions as in `service.schemas`.
+Conventions as in `service.documents.schemas`.
 """
 
 from pydantic import BaseModel, Field
 
-from service.order_schemas import optional
-from service.schemas import JobDocument, ProblemDocument
+from service.documents.order_schemas import optional
+from service.documents.schemas import JobDocument, ProblemDocument
 
 
 class BatchEntryDocument(BaseModel):

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from service.posting import Posting
 from service.services import Services
+from service.submitting.posting import Posting
 from worker.attempt import ABSENT
 from worker.connection import UNAVAILABLE
 from worker.idempotency import Mark, name_of_place

@@ -1,7 +1,7 @@
 """From a checked form with the stems of a mix to a queued job.
 
-Conventions: as in `service.submission`. The mix is the sum of the stems, so they have to go together: one
-length, one sample rate. Both are compared as the files' headers state them.
+Conventions: as in `service.submitting.submission`. The mix is the sum of the stems, so they have to go
+together: one length, one sample rate. Both are compared as the files' headers state them.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, replace
 
 from ml.errors import TimbrescopeError
 from ml.media import MediaInfo, TooManyBytesError, UnsupportedFormatError
-from service.fingerprints import request_fingerprint
-from service.once import Made, make_once
-from service.posting import Posting
-from service.recall import recalled
-from service.recordings import Upload, described, display_name
+from service.intake.recordings import Upload, described, display_name
 from service.services import Services
-from service.submission import admit, check_way, fault_of, question, require_room
+from service.submitting.cached_answers import recalled
+from service.submitting.fingerprints import request_fingerprint
+from service.submitting.idempotent import Made, make_once
+from service.submitting.posting import Posting
+from service.submitting.submission import admit, check_way, fault_of, question, require_room
 from worker.idempotency import Mark
 from worker.jobs import Job, JobKind
 from worker.questions import LONGEST_EXPLAINED_S, MAX_STEMS, Parameters, StemInput

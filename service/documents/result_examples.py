@@ -1,6 +1,6 @@
 """Examples for the API description: what analyses find.
 
-Conventions as in `service.examples`.
+Conventions as in `service.documents.examples`.
 """
 
 from typing import Any

@@ -6,14 +6,14 @@ Conventions: each is a middleware of its own and knows nothing of the others; th
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
-from service.cors import Cors
-from service.faults import Faults
-from service.guard import Guard
-from service.heads import Heads
+from service.edge.body_timeouts import Patience
+from service.edge.cors import Cors
+from service.edge.faults import Faults
+from service.edge.guard import Guard
+from service.edge.head_requests import Heads
+from service.edge.recorder import RequestRecorder
+from service.edge.security_headers import SecurityHeaders
 from service.metrics import Metrics
-from service.middleware import RequestRecorder
-from service.patience import Patience
-from service.security_headers import SecurityHeaders
 from service.settings import ServiceSettings
 
 

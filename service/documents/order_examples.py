@@ -1,12 +1,12 @@
 """Examples for the API description: what requests for data sets and trainings are answered.
 
-Conventions as in `service.examples`.
+Conventions as in `service.documents.examples`.
 """
 
 from typing import Any
 
-from service.examples import JOB_QUEUED, SHA256, problem
-from service.result_examples import ARTIFACTS, JOB_ID
+from service.documents.examples import JOB_QUEUED, SHA256, problem
+from service.documents.result_examples import ARTIFACTS, JOB_ID
 
 _ORDERED: dict[str, Any] = {
     **{name: value for name, value in JOB_QUEUED.items() if name not in ("error", "links", "result")},

@@ -1,0 +1,1 @@
+"""How calls are answered: jobs, files whole or in part, events, lists."""
