@@ -5,6 +5,7 @@ import { isEnded } from "./api.js";
 import { say } from "./announce.js";
 import { AdminRow } from "./admin_row.js";
 import { fill, h } from "./dom.js";
+import { pause } from "./patience.js";
 import { isPassing } from "./problems.js";
 import { STATUSES, TEXTS } from "./texts.js";
 
@@ -46,9 +47,8 @@ export class AdminJobs {
   async #goOn(signal) {
     while (!signal.aborted) {
       const isBusy = [...this.#rows.values()].some((row) => !isEnded(row.job.status));
-      await new Promise((resolve) => { setTimeout(resolve, isBusy ? BUSY_MS : QUIET_MS); });
-      if (signal.aborted) return;
       try {
+        await pause(isBusy ? BUSY_MS : QUIET_MS, signal);
         await this.#look(signal);
       } catch (error) {
         if (signal.aborted) return;

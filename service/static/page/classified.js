@@ -1,5 +1,6 @@
 // What a job found that only asked which instruments play: no map, but its sound is there to be explained.
 
+import { fileNameOf } from "./command.js";
 import { byId, fill, h } from "./dom.js";
 import { TEXTS, percent } from "./texts.js";
 
@@ -17,7 +18,7 @@ export function showClassified(job, onExplain) {
         h("span", { class: each.present ? "bar-part" : "bar-part is-absent", style: { width: `${100 * each.probability}%` } })))));
   const place = byId("classified");
   fill(place, heading,
-    h("p", { class: "quiet" }, job.input?.filename ?? job.id),
+    h("p", { class: "quiet" }, fileNameOf(job)),
     h("p", {}, `${TEXTS.onlyClassified} `, h("button", { type: "button", class: "strong", onclick: onExplain }, TEXTS.explainIt)),
     h("ul", { class: "instruments" }, rows));
   place.hidden = false;

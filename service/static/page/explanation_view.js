@@ -2,6 +2,7 @@
 
 import { Beside } from "./beside.js";
 import { fullRelevance } from "./colours.js";
+import { fileNameOf } from "./command.js";
 import { conceptCards } from "./concepts.js";
 import { byId, fill, h } from "./dom.js";
 import { instrumentList } from "./instruments.js";
@@ -72,7 +73,7 @@ export class ExplanationView {
     });
     fill(byId("instruments"), this.list.element);
     byId("result").hidden = false;
-    byId("file-name").textContent = job.input?.filename ?? job.id;
+    byId("file-name").textContent = fileNameOf(job);
     this.share = new Share({ view: this, place: byId("share-place") });
     this.view.setSpectrogram(spectrogram);
     this.applyControls();

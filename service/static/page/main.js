@@ -4,6 +4,7 @@ import { Admin } from "./admin.js";
 import { focusFrom, say } from "./announce.js";
 import { Api, ProblemError, isEnded } from "./api.js";
 import { hideClassified, showClassified } from "./classified.js";
+import { fileNameOf } from "./command.js";
 import { byId, fill, h } from "./dom.js";
 import { ExplanationView } from "./explanation_view.js";
 import { Input } from "./input.js";
@@ -66,7 +67,7 @@ async function restore() {
     if (!["explain", "classify"].includes(job.kind)) throw new Error(TEXTS.notExplained);
     if (!isEnded(job.status)) {
       unfinished = job;
-      byId("progress-name").textContent = job.input?.filename ?? id;
+      byId("progress-name").textContent = fileNameOf(job);
       job = await followed(api, job, { ...line, signal, givesUpOn: [CANCELLED] });
       unfinished = null;
     }

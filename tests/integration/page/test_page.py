@@ -1,5 +1,6 @@
 """The page in a real browser: a recording comes in, its instruments, maps and sounds come out."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -98,7 +99,9 @@ def test_every_example_is_there_and_one_for_each_instrument(page: Page, client: 
     assert {example["instruments"][0] for example in examples} == known
     assert page.locator("#example option").count() == len(examples)
     for example in examples:
-        assert client.get(f"/static/examples/{example['file']}").content[:4] == b"MThd"
+        content = client.get(f"/static/examples/{example['file']}").content
+        assert content[:4] == b"MThd"
+        assert example["sha256"] == hashlib.sha256(content).hexdigest()
 
 
 def test_concepts_are_pointed_at_and_listened_to(explained: Page) -> None:

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from tests.integration.making import END_S
 from tests.integration.page.conftest import EXAMPLE, OpenPage, job_of, screenshot, send, wait_for_map
+from tests.integration.processes import wait_until
 
 HOSTILE = 'it\'s; a,"b" $(c) `d`.wav'
 
@@ -24,7 +25,7 @@ def test_the_command_makes_the_same_explanation_again(
     file = tmp_path / HOSTILE
     shutil.copy(EXAMPLE, file)
     send(page, file)
-    page.get_by_role("button", name="Celesta", exact=False).first.click()
+    page.click("button.instrument:has-text('Celesta')")
     page.wait_for_selector(".map[aria-label*='Celesta']")
     made = answer_to(page.inner_text(".command"), tmp_path)
     shown = client.get(f"/jobs/{job_of(page)}").json()
@@ -119,7 +120,7 @@ def test_colours_and_signs_are_kept_and_are_those_of_every_bar(page: Page) -> No
     assert page.input_value("#palette") == "orange-purple"
     assert colour_of(page, "--against") == "rgb(84 39 146)"
     page.emulate_media(color_scheme="dark")
-    assert colour_of(page, "--against") == "rgb(190 150 255)"
+    wait_until(lambda: colour_of(page, "--against") == "rgb(190 150 255)", 20.0, "the colours of the dark")
 
 
 def answer_to(command: str, folder: Path) -> Any:
