@@ -23,9 +23,9 @@ def test_every_kind_of_answer_has_them(api: httpx.Client, store: JobStore, redis
     answers = {
         "a page": api.get("/"),
         "documentation": api.get("/docs"),
-        "a script": api.get("/static/index.js"),
+        "a script": api.get("/static/page/main.js"),
         "unchanged": api.get(
-            "/static/index.js", headers={"If-None-Match": api.get("/static/index.js").headers["etag"]}
+            "/static/page/main.js", headers={"If-None-Match": api.get("/static/index.js").headers["etag"]}
         ),
         "JSON": api.get("/models"),
         "a job": api.get(job.headers["location"]),
@@ -67,7 +67,7 @@ def test_who_may_keep_what(api: httpx.Client) -> None:
     job = post(api, headers={"Cache-Control": "no-cache"}).headers["location"]
     for path in (job, "/jobs", "/models", "/metrics", "/", "/no/such/path"):
         assert api.get(path).headers["cache-control"] == "no-store", path
-    assert api.get("/static/index.js").headers["cache-control"] == "no-cache"
+    assert api.get("/static/page/main.js").headers["cache-control"] == "no-cache"
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
