@@ -3,7 +3,7 @@
 
 import { focusFrom, say } from "./announce.js";
 import { byId, fill, h } from "./dom.js";
-import { fullRelevance } from "./colours.js";
+import { fullRelevance } from "./reduce.js";
 import { asked, explainForm } from "./jobs.js";
 import { readNpz } from "./npz.js";
 import { ProgressLine } from "./progress.js";

@@ -4,8 +4,6 @@
 // colour vision, and whether a cell speaks for or against is said in words wherever the pointer is. A scale of colours
 // is a table of pixels from its lowest to its highest number, as a canvas keeps them.
 
-export { fullRelevance } from "./reduce.js";
-
 const STEPS = 256; // on each side of nothing
 const WEAK_EXPONENT = 0.75; // below 1: faint relevance stays visible
 

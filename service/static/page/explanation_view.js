@@ -1,7 +1,6 @@
 // What the page shows of a finished explanation: the map over the spectrogram, the sound, the proof, the concepts.
 
 import { Beside } from "./beside.js";
-import { fullRelevance } from "./colours.js";
 import { fileNameOf } from "./command.js";
 import { conceptCards } from "./concepts.js";
 import { byId, fill, h } from "./dom.js";
@@ -10,12 +9,14 @@ import { readNpz } from "./npz.js";
 import { Player } from "./player.js";
 import { PlayerBar } from "./player_bar.js";
 import { proofOf } from "./proof.js";
+import { fullRelevance } from "./reduce.js";
 import { Share } from "./share.js";
 import { SpectrogramView, spectrogramOf } from "./spectrogram.js";
 import { TEXTS, mapLabel, mapTitle, previewLabel, subjectOf } from "./texts.js";
 import { TimeWindow } from "./time_window.js";
 import { Timeline } from "./timeline.js";
 
+const SETTLE_MS = 80; // a pointer on its way over the concepts wants none of them
 const NO_MAP = mapLabel("no instrument");
 
 export class ExplanationView {
@@ -159,6 +160,8 @@ export class ExplanationView {
     this.#preview = concept;
     const explanation = this.#chosen;
     if (!explanation) return;
+    await new Promise((resolve) => { setTimeout(resolve, SETTLE_MS); });
+    if (this.#preview !== concept || this.#chosen !== explanation) return;
     const { relevance } = await this.arrays((concept ?? explanation).map.npz);
     if (this.#preview !== concept || this.#chosen !== explanation) return;
     this.#lay(relevance.data, concept ? previewLabel(explanation) : mapLabel(explanation.instrument, explanation.contrast));

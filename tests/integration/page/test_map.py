@@ -181,6 +181,21 @@ def test_nothing_is_left_of_maps_that_went(drawn: Page) -> None:
     wait_until(lambda: canvases(drawn) <= before, 60.0, "canvases let go of")
 
 
+def test_nothing_is_left_of_comparisons(explained: Page) -> None:
+    def compare() -> None:
+        for choice in ("map:Celesta", ""):
+            explained.select_option("#beside", choice)
+            explained.locator("#beside-place canvas").first.wait_for(
+                state="attached" if choice else "detached"
+            )
+
+    compare()
+    before = canvases(explained)
+    for _ in range(4):
+        compare()
+    wait_until(lambda: canvases(explained) <= before, 60.0, "canvases let go of")
+
+
 def test_the_page_is_scrolled_over_a_map_and_the_map_is_moved(drawn: Page) -> None:
     call = """async () => {
         const view = await makeView(6000, -30);

@@ -58,9 +58,10 @@ def test_the_place_is_kept_until_the_sound_comes(page: Page) -> None:
     expect(page.locator("#time")).to_contain_text("3.00 s of")
     gate.open()
     wait_until(lambda: page.evaluate(CURRENT, "removed") == 3.0, 60.0, "the sound at its place")
-    for source in ("kept", "original"):
-        page.click(f"button[data-source={source}]")
-        wait_until(lambda source=source: page.evaluate(CURRENT, source) == 3.0, 60.0, source)
+    page.click("button[data-source=kept]")
+    wait_until(lambda: page.evaluate(CURRENT, "kept") == 3.0, 60.0, "the evidence there")
+    page.click("button[data-source=original]")
+    wait_until(lambda: page.evaluate(CURRENT, "original") == 3.0, 60.0, "the recording there")
 
 
 def test_what_an_instrument_sounds_like_is_there_before_it_is_wanted(page: Page) -> None:
