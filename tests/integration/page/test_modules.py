@@ -102,14 +102,17 @@ def test_zooming_keeps_the_time_in_its_place_and_nothing_leaves_the_recording(pa
         span.pan(-100);
         const first = [span.startS, span.endS];
         span.reveal(9.9);
+        const left = [span.startS, span.endS];  // whoever looks elsewhere is left there
+        span.follow();
+        span.reveal(9.9);
         const revealed = span.startS <= 9.9 && span.endS >= 9.9;
         for (let i = 0; i < 20; i += 1) span.zoom(0.5);
         const least = span.spanS;
         span.zoom(1000);
-        return [near, first, revealed, least, [span.startS, span.endS]];
+        return [near, first, left, revealed, least, [span.startS, span.endS]];
     }"""
-    near, first, revealed, least, whole = page.evaluate(call)
-    assert (near, first, revealed, whole) == ([1, 6], [0, 5], True, [0, 10])
+    near, first, left, revealed, least, whole = page.evaluate(call)
+    assert (near, first, left, revealed, whole) == ([1, 6], [0, 5], [0, 5], True, [0, 10])
     assert least == pytest.approx(0.25)
 
 
