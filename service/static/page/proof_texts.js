@@ -2,6 +2,12 @@
 
 import { percent } from "./texts.js";
 
+export const PROOF = {
+  careful: "Read this map with care.",
+  good: "Good: ",
+  poor: "Poor: ",
+};
+
 const WARNINGS = {
   "not-found": "It was not found. The map weighs what speaks for it against what speaks against it.",
   "conservation-gap": "Much of the decision was lost on its way down to the map, or made there.",
