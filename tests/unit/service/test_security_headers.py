@@ -25,7 +25,7 @@ def test_every_kind_of_answer_has_them(api: httpx.Client, store: JobStore, redis
         "documentation": api.get("/docs"),
         "a script": api.get("/static/page/main.js"),
         "unchanged": api.get(
-            "/static/page/main.js", headers={"If-None-Match": api.get("/static/index.js").headers["etag"]}
+            "/static/page/main.js", headers={"If-None-Match": api.get("/static/page/main.js").headers["etag"]}
         ),
         "JSON": api.get("/models"),
         "a job": api.get(job.headers["location"]),
