@@ -122,9 +122,9 @@ def send(page: Page, file: Path) -> None:
 
 def wait_for_map(page: Page) -> None:
     """Until an explanation is shown."""
-    page.wait_for_selector("#result:not([hidden])")
-    page.wait_for_selector(".card")
-    page.wait_for_selector(".map:not([aria-label*='no instrument'])")
+    # By locators: a handle that a test holds would keep an element that the page has let go of.
+    for selector in ("#result:not([hidden])", ".card", ".map:not([aria-label*='no instrument'])"):
+        page.locator(selector).first.wait_for()
 
 
 def picture(page: Page, selector: str = "#map-place canvas") -> str:

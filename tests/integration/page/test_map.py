@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.sync_api import Page
 
-from tests.integration.page.conftest import picture
+from tests.integration.page.conftest import EXAMPLE, picture, send
 from tests.integration.processes import wait_until
 
 RNG = np.random.default_rng(8)
@@ -181,7 +181,7 @@ def test_nothing_is_left_of_maps_that_went(drawn: Page) -> None:
     wait_until(lambda: canvases(drawn) <= before, 60.0, "canvases let go of")
 
 
-def test_nothing_is_left_of_comparisons(explained: Page) -> None:
+def test_nothing_is_left_of_comparisons_and_of_an_explanation(explained: Page) -> None:
     def compare() -> None:
         for choice in ("map:Celesta", ""):
             explained.select_option("#beside", choice)
@@ -194,6 +194,8 @@ def test_nothing_is_left_of_comparisons(explained: Page) -> None:
     for _ in range(4):
         compare()
     wait_until(lambda: canvases(explained) <= before, 60.0, "canvases let go of")
+    send(explained, EXAMPLE)
+    wait_until(lambda: canvases(explained) <= before, 60.0, "canvases of the explanation before")
 
 
 def test_the_page_is_scrolled_over_a_map_and_the_map_is_moved(drawn: Page) -> None:
