@@ -42,6 +42,10 @@ class _OutOfMemory(Exception):  # noqa: N818
     """The child says so."""
 
 
+class _ServerGoneError(SandboxUnavailableError):
+    """The fork server died before its child could end: no fault of the recording."""
+
+
 @dataclass(frozen=True)
 class Request:
     """What a child is to do: one of its tasks, with arguments of JSON, on a recording.
@@ -129,6 +133,14 @@ class Sandbox:
         DecoderFaultError
             When the task raised anything else.
         """
+        try:
+            return self._ask(request, on_progress, on_wait)
+        except _ServerGoneError:  # a new one is started, and asked once
+            return self._ask(request, on_progress, on_wait)
+
+    def _ask(
+        self, request: Request, on_progress: Progress | None, on_wait: Callable[[], None] | None
+    ) -> Reply:
         deadline = time.monotonic() + self.limits.wall_s
         with self._place(), self._server.fork() as child:
             try:
@@ -195,7 +207,7 @@ class Sandbox:
         """What killed a child that hung up."""
         code = child.exit_code()
         if code is None:
-            raise SandboxUnavailableError("The process in which the recording was to be read is gone.")
+            raise _ServerGoneError("The process in which the recording was to be read is gone.")
         if code == -signal.SIGXCPU:
             return self._took_too_long(self.limits.cpu_s, "of computing")
         if code < 0:

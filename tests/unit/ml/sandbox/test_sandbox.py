@@ -165,7 +165,7 @@ def test_children_die_with_their_server(open_sandbox: OpenSandbox) -> None:
     left: list[int] = []
 
     def kill_the_server() -> None:
-        if sandbox.server_pid is not None and not left and children(sandbox):
+        if sandbox.server_pid is not None and children(sandbox):
             left.extend(children(sandbox))
             os.kill(sandbox.server_pid, signal.SIGKILL)
 
@@ -173,6 +173,20 @@ def test_children_die_with_their_server(open_sandbox: OpenSandbox) -> None:
         sandbox.call(Request("sleep", {}, b""), on_wait=kill_the_server)
     assert left
     until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+
+
+def test_who_loses_the_server_asks_once_more(open_sandbox: OpenSandbox) -> None:
+    sandbox = open_sandbox(HOSTILE, limits=SandboxLimits(memory_bytes=MEMORY_BYTES, cpu_s=1, wall_s=2))
+    killed: list[int] = []
+
+    def kill_the_first_server() -> None:
+        if sandbox.server_pid is not None and not killed and children(sandbox):
+            killed.append(sandbox.server_pid)
+            os.kill(sandbox.server_pid, signal.SIGKILL)
+
+    with pytest.raises(DecoderDiedError, match="on the clock"):  # the second one slept as well
+        sandbox.call(Request("sleep", {}, b""), on_wait=kill_the_first_server)
+    assert killed
 
 
 def test_closing_leaves_nothing(open_sandbox: OpenSandbox) -> None:
