@@ -68,6 +68,7 @@ def test_a_narrow_screen(open_page: OpenPage) -> None:
     page.wait_for_selector("#beside-place canvas")
     assert overflow(page) <= 0
     page.select_option("#beside", "")
+    expect(page.locator("#beside-place")).to_be_hidden()
     screenshot(page, "page-narrow")
 
 
