@@ -87,13 +87,13 @@ def test_a_decoder_that_crashes_costs_an_attempt(stack: Stack) -> None:
     assert 'attempts_lost_total{cause="decoder"}' in stack.client.get("/metrics").text
 
 
-def test_a_fork_server_that_is_killed_costs_an_attempt(stack: Stack) -> None:
+def test_a_fork_server_that_is_killed_costs_no_attempt(stack: Stack) -> None:
     href = submitted(stack, crowded(5.0))
     a_child(stack)
     os.kill(fork_server(stack), signal.SIGKILL)
     job = finished(stack, href)
     assert job["status"] == "succeeded"
-    assert store(stack).get(job["id"]).attempts == 2
+    assert store(stack).get(job["id"]).attempts == 1
 
 
 def test_a_cancelled_job_stops_decoding(stack: Stack) -> None:
