@@ -248,7 +248,10 @@ def test_a_person_waits_for_one_shard_at_most(operator: Operator, stack: Stack) 
     wav = sounds.audio_file(sounds.tone(1.0))
     for _ in range(3):
         answer = httpx.post(
-            f"{stack.url}/classify", files={"file": ("x", wav)}, headers={"Prefer": "wait=30"}, timeout=60.0
+            f"{stack.url}/classify",
+            files={"file": ("x", wav)},
+            headers={"Prefer": "wait=30", "Cache-Control": "no-cache"},
+            timeout=60.0,
         )
         assert answer.status_code == 200
     waited_for = operator.job(job)
