@@ -106,8 +106,13 @@ def test_lines_of_api_and_worker_name_the_request_and_the_job(traced: Stack) -> 
     job_id = answer.json()["id"]
     assert answer.headers["x-request-id"] == "followed"
     wait_until(lambda: any(line.get("message") == "ended" for line in about(traced, job_id)), 30.0, "the end")
-    told = [line for line in lines(traced.api.text()) if line.get("request") == "followed"]
-    (answered,) = (line for line in told if line["message"] == "answered")
+
+    def answers() -> list[dict[str, Any]]:  # a line that comes after the answer
+        told = [line for line in lines(traced.api.text()) if line.get("request") == "followed"]
+        return [line for line in told if line["message"] == "answered"]
+
+    wait_until(lambda: bool(answers()), 30.0, "the API's line")
+    (answered,) = answers()
     assert (answered["job"], answered["route"], answered["status"]) == (job_id, "/classify", 200)
     worked = {line["message"]: line for line in about(traced, job_id)}
     assert worked["started"]["request"] == worked["ended"]["request"] == "followed"
