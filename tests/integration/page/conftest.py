@@ -45,9 +45,13 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The browser."""
+    """The browser.
+
+    Of a module and not of the session: while Playwright's synchronous interface is open, an event loop counts
+    as running in this thread, and no later test could run its own.
+    """
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium(), args=list(FLAGS))
         yield started
