@@ -7,28 +7,21 @@ from __future__ import annotations
 
 import atexit
 import functools
-import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
-import urllib.request
 from pathlib import Path
 
 import numpy as np
 import soundfile
 from playwright.sync_api import Page, sync_playwright
 
-from bench.measure import Row, Side
+from bench.clips import EXAMPLE
+from bench.measure import COST, Row, Side, interleaved
+from bench.running import start_service
 
 LONG_S = 60.0
 N_FRAMES = 120
-READY_S = 180.0
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run")
-EXAMPLE = Path("examples/trumpet-and-celesta.wav")
 
 # Resolves after so many frames of an animation.
 _FRAMES = "n => new Promise(end => { const next = () => n-- ? requestAnimationFrame(next) : end(); next(); })"
@@ -36,31 +29,8 @@ _FRAMES = "n => new Promise(end => { const next = () => n-- ? requestAnimationFr
 
 @functools.cache
 def _service() -> str:
-    """The URL of a whole service with a state folder of its own."""
-    folder = Path(tempfile.mkdtemp(prefix="ts-bench-"))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    environment = {**os.environ, "TIMBRESCOPE_STATE_DIR": str(folder), "TIMBRESCOPE_PORT": str(port)}
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "timbrescope", "up"], env=environment, stdout=log, stderr=log
-        )
-
-    def end() -> None:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-        shutil.rmtree(folder)
-
-    atexit.register(end)
-    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + READY_S
-    while time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"{url}/health/ready", timeout=2):
-                return url
-        except OSError:
-            time.sleep(0.2)
-    raise TimeoutError(f"The service was not ready within {READY_S:g} s; see {folder / 'log'}.")
+    """The URL of a whole service."""
+    return start_service().url
 
 
 @functools.cache
@@ -119,17 +89,16 @@ ROWS = (
         "page-start",
         "the page, until it can be used",
         "a page with nothing on it",
-        "measured / yardstick",
+        COST,
         "1 s in all",
-        _start,
+        interleaved(_start),
     ),
     Row(
         "page-drawing",
         f"{N_FRAMES} frames of playing a minute with its map",
         f"{N_FRAMES} frames of a still page",
-        "measured / yardstick",
+        COST,
         f"at most {N_FRAMES * 1000 // 30} ms: 30 a second",
-        _drawing,
-        n_repeats=5,
+        interleaved(_drawing, 5),
     ),
 )

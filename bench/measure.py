@@ -1,25 +1,54 @@
-"""Timing two sides against each other.
+"""Measuring one side against another, and what a row of the table says of it.
 
-Both sides run in turns, `n_repeats` times after one warm-up each, and their medians are compared: what else
-the machine does meanwhile falls on both alike. Nothing here is asserted; a row says what was measured.
+Both sides run in turns within one call, and their medians are compared: what else the machine does meanwhile
+falls on both alike. Nothing here is asserted; a row says what was measured.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 Side = Callable[[], object]
+
+FASTER, COST = "yardstick / measured", "measured / yardstick"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A row's outcome.
+
+    Attributes
+    ----------
+    measured_value, yardstick_value : float
+        Medians of either side, in `unit`.
+    ratio : float
+        In the direction that the row's `ratio_of` says.
+    spread : float
+        (largest - smallest) / median of the measured side.
+    """
+
+    measured_value: float
+    yardstick_value: float
+    unit: str
+    ratio: float
+    spread: float
 
 
 @dataclass(frozen=True)
 class Row:
     """One comparison: what is measured, against which yardstick, and the target for their ratio.
 
-    `ratio_of` says which way the ratio is read: ``"yardstick / measured"`` (how many times faster) or
-    ``"measured / yardstick"`` (how many times the cost).
+    Attributes
+    ----------
+    ratio_of : {"yardstick / measured", "measured / yardstick"}
+        How many times faster, or how many times the cost.
+    target, aim : str
+        What the ratio should be at least, and what would be good.
+    measure : callable
+        Measures.
     """
 
     name: str
@@ -27,51 +56,62 @@ class Row:
     yardstick: str
     ratio_of: str
     target: str
-    sides: Callable[[], tuple[Side, Side]]
-    n_repeats: int = 7
+    measure: Callable[[str], Measurement]
+    aim: str = ""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A row's outcome: medians in milliseconds, their ratio, and the spread of the measured side's times."""
+def interleaved(sides: Callable[[], tuple[Side, Side]], n_repeats: int = 7) -> Callable[[str], Measurement]:
+    """Time two sides in turns, after one warm-up each.
 
-    name: str
-    measured: str
-    yardstick: str
-    measured_ms: float
-    yardstick_ms: float
-    ratio_of: str
-    ratio: float
-    target: str
-    spread: float
-
-
-def run(row: Row) -> Measurement:
-    """Measure a row.
+    Parameters
+    ----------
+    sides : callable
+        Makes both: measured, yardstick. Called when the row is measured.
+    n_repeats : int
 
     Returns
     -------
-    Measurement
-        `spread` is (slowest - fastest) / median of the measured side.
+    callable
+        A row's `measure`, in milliseconds.
     """
-    measured, yardstick = row.sides()
-    measured()
-    yardstick()
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(row.n_repeats):
-        for side, taken in zip((measured, yardstick), times, strict=True):
-            started = time.perf_counter()
-            side()
-            taken.append(time.perf_counter() - started)
-    ours, theirs = statistics.median(times[0]), statistics.median(times[1])
+
+    def measure(ratio_of: str) -> Measurement:
+        measured, yardstick = sides()
+        measured()
+        yardstick()
+        times_ms: tuple[list[float], list[float]] = ([], [])
+        for _ in range(n_repeats):
+            for side, taken_ms in zip((measured, yardstick), times_ms, strict=True):
+                taken_ms.append(timed_ms(side))
+        return compared(*times_ms, unit="ms", ratio_of=ratio_of)
+
+    return measure
+
+
+def timed_ms(side: Side) -> float:
+    """How long a side takes once, in milliseconds."""
+    started = time.perf_counter()
+    side()
+    return (time.perf_counter() - started) * 1e3
+
+
+def compared(
+    measured: Sequence[float], yardstick: Sequence[float], *, unit: str, ratio_of: str
+) -> Measurement:
+    """Compare the medians of what was measured of two sides.
+
+    Parameters
+    ----------
+    measured, yardstick : sequence of float
+        One value for each repeat.
+    unit : str
+    ratio_of : {"yardstick / measured", "measured / yardstick"}
+    """
+    ours, theirs = statistics.median(measured), statistics.median(yardstick)
     return Measurement(
-        name=row.name,
-        measured=row.measured,
-        yardstick=row.yardstick,
-        measured_ms=ours * 1e3,
-        yardstick_ms=theirs * 1e3,
-        ratio_of=row.ratio_of,
-        ratio=theirs / ours if row.ratio_of == "yardstick / measured" else ours / theirs,
-        target=row.target,
-        spread=(max(times[0]) - min(times[0])) / ours,
+        measured_value=ours,
+        yardstick_value=theirs,
+        unit=unit,
+        ratio=theirs / ours if ratio_of == FASTER else ours / theirs,
+        spread=(max(measured) - min(measured)) / ours,
     )

@@ -1,0 +1,44 @@
+"""A whole explanation, from the bytes of a clip to the bytes of every file."""
+
+from __future__ import annotations
+
+from bench.clips import EXAMPLE, TWO, model
+from bench.maps import forward, maps
+from bench.measure import COST, Row, Side, interleaved
+from ml.artifacts import explanation_artifacts
+from ml.explanation import explain
+from ml.recording import load_recording
+
+
+def _everything() -> Side:
+    """Maps, evidence to hear, quality, pictures."""
+    data = EXAMPLE.read_bytes()
+
+    def everything() -> None:
+        recording = load_recording(data, sample_rate_hz=model().sample_rate_hz)
+        explanation = explain(model(), recording, instruments=TWO, n_concepts=5)
+        for _ in explanation_artifacts(explanation, model().card):
+            pass
+
+    return everything
+
+
+def _whole() -> tuple[Side, Side]:
+    return _everything(), maps(TWO, 5, "direct")
+
+
+def _evidence() -> tuple[Side, Side]:
+    return _everything(), maps(TWO, 5, "zennit")
+
+
+def _passes() -> tuple[Side, Side]:
+    return _everything(), forward()
+
+
+EVERYTHING = "2 x 5, decode to all artefacts"
+
+ROWS = (
+    Row("whole", EVERYTHING, "the maps alone", COST, "<= 3", interleaved(_whole), "<= 2"),
+    Row("evidence", EVERYTHING, "its maps alone by zennit-crp", COST, "<= 10 s", interleaved(_evidence, 5)),
+    Row("evidence-passes", EVERYTHING, "one forward pass", COST, "<= 10 s", interleaved(_passes, 5)),
+)
