@@ -13,10 +13,10 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bench import browser, data, maps, requests, serving
+from bench import browser, data, maps, requests, serving, starting
 from bench.measure import Measurement, Row
 
-ROWS = (*maps.ROWS, *requests.ROWS, *data.ROWS, *serving.ROWS, *browser.ROWS)
+ROWS = (*maps.ROWS, *requests.ROWS, *data.ROWS, *serving.ROWS, *starting.ROWS, *browser.ROWS)
 
 TABLE_WIDTH = 170
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 Side = Callable[[], object]
 
-FASTER, COST = "yardstick / measured", "measured / yardstick"
+FASTER, COST, MORE = "yardstick / measured", "measured / yardstick", "measured - yardstick"
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Measurement:
     measured_value, yardstick_value : float
         Medians of either side, in `unit`.
     ratio : float
-        In the direction that the row's `ratio_of` says.
+        In the direction that the row's `ratio_of` says; of `MORE` the difference, in `unit`.
     spread : float
         (largest - smallest) / median of the measured side.
     """
@@ -43,8 +43,8 @@ class Row:
 
     Attributes
     ----------
-    ratio_of : {"yardstick / measured", "measured / yardstick"}
-        How many times faster, or how many times the cost.
+    ratio_of : {"yardstick / measured", "measured / yardstick", "measured - yardstick"}
+        How many times faster, how many times the cost, or how much more.
     target, aim : str
         What the ratio should be at least, and what would be good.
     measure : callable
@@ -105,13 +105,14 @@ def compared(
     measured, yardstick : sequence of float
         One value for each repeat.
     unit : str
-    ratio_of : {"yardstick / measured", "measured / yardstick"}
+    ratio_of : {"yardstick / measured", "measured / yardstick", "measured - yardstick"}
     """
     ours, theirs = statistics.median(measured), statistics.median(yardstick)
+    ratios = {FASTER: theirs / ours, COST: ours / theirs, MORE: ours - theirs}
     return Measurement(
         measured_value=ours,
         yardstick_value=theirs,
         unit=unit,
-        ratio=theirs / ours if ratio_of == FASTER else ours / theirs,
+        ratio=ratios[ratio_of],
         spread=(max(measured) - min(measured)) / ours,
     )

@@ -56,21 +56,13 @@ def start_service(**settings: str) -> RunningService:
         When it is not ready in time.
     """
     folder = Path(tempfile.mkdtemp(prefix="ts-bench-"))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    environment = {
-        **os.environ,
-        "TIMBRESCOPE_STATE_DIR": str(folder),
-        "TIMBRESCOPE_PORT": str(port),
-        **settings,
-    }
+    environment = environment_in(folder, **settings)
     started = time.monotonic()
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "timbrescope", "up"], env=environment, stdout=log, stderr=log
         )
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://127.0.0.1:{environment['TIMBRESCOPE_PORT']}"
     service = RunningService(url, 0.0, process, folder)
     atexit.register(service.stop)
     while time.monotonic() < started + READY_S:
@@ -80,3 +72,16 @@ def start_service(**settings: str) -> RunningService:
         except OSError:
             time.sleep(0.05)
     raise TimeoutError(f"The service was not ready within {READY_S:g} s; see {folder / 'log'}.")
+
+
+def environment_in(folder: Path, **settings: str) -> dict[str, str]:
+    """This environment for a service that keeps its state in a folder and listens on a port that is free."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    return {
+        **os.environ,
+        "TIMBRESCOPE_STATE_DIR": str(folder),
+        "TIMBRESCOPE_PORT": str(port),
+        **settings,
+    }
