@@ -2,6 +2,7 @@
 
 from celery import Celery
 
+from worker.pool import start_method
 from worker.queue import celery_app
 from worker.settings import WorkerSettings
 from worker.workplace import SETTINGS_KEY
@@ -13,6 +14,7 @@ def worker_app(settings: WorkerSettings) -> Celery:
     app.conf.update(
         include=["worker.tasks"],
         worker_concurrency=settings.concurrency,
+        worker_pool_start_method=start_method(settings),
         # One delivery more than attempts: it is the one that ends a job whose every attempt died.
         task_annotations={"*": {"max_retries": settings.max_attempts}},
     )

@@ -3,15 +3,17 @@
 Conventions: an artefact is found by its exact name in its job's hash and nowhere else, so a name is never a
 path. Its description (media type, size, SHA-256) is kept apart from its bytes, so that asking "has it
 changed?" moves neither. Only the attempt that owns a running job may write, by the same compare-and-set as
-in `worker.store`.
+in `worker.store`, which also takes the last files together with the job's end.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Self, cast
 
 from pydantic import TypeAdapter
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import WatchError
 
 from worker import jobs, keys
@@ -26,6 +28,19 @@ class ArtifactInfo:
     media_type: str
     size_bytes: int
     sha256: str
+
+
+@dataclass(frozen=True)
+class ArtifactFile:
+    """An artefact that has yet to be kept."""
+
+    info: ArtifactInfo
+    data: bytes
+
+    @classmethod
+    def of(cls, name: str, media_type: str, data: bytes) -> Self:
+        """The file of this name."""
+        return cls(ArtifactInfo(name, media_type, len(data), hashlib.sha256(data).hexdigest()), data)
 
 
 _INFO = TypeAdapter(ArtifactInfo)
@@ -43,14 +58,19 @@ class ArtifactStore:
         self._redis = redis
 
     def put(self, job_id: str, token: str, name: str, media_type: str, data: bytes) -> ArtifactInfo:
-        """Keeps a file that the attempt made.
+        """Keeps a file that the attempt made; raises like `put_all`."""
+        file = ArtifactFile.of(name, media_type, data)
+        self.put_all(job_id, token, [file])
+        return file.info
+
+    def put_all(self, job_id: str, token: str, files: Sequence[ArtifactFile]) -> None:
+        """Keeps files that the attempt made, all or none.
 
         Raises
         ------
         AttemptLostError
             When the job is no longer the attempt's: nothing is written then.
         """
-        info = ArtifactInfo(name, media_type, len(data), hashlib.sha256(data).hexdigest())
         key = keys.record(job_id)
         with self._redis.pipeline(transaction=True) as pipe:
             while True:
@@ -61,12 +81,11 @@ class ArtifactStore:
                         raise AttemptLostError(f"Job {job_id} no longer belongs to attempt {token}.")
                     lifetime_ms = pipe.pttl(key)
                     pipe.multi()
-                    pipe.hset(keys.artifacts(job_id), name, cast(str, data))
-                    pipe.hset(keys.artifact_info(job_id), name, cast(str, _INFO.dump_json(info)))
+                    put_in(pipe, job_id, files)
                     pipe.pexpire(keys.artifacts(job_id), lifetime_ms)
                     pipe.pexpire(keys.artifact_info(job_id), lifetime_ms)
                     pipe.execute()
-                    return info
+                    return
                 except WatchError:
                     continue
 
@@ -104,6 +123,13 @@ class ArtifactStore:
         if found is None:
             raise _unknown(job_id, name)
         return found
+
+
+def put_in(pipe: Pipeline, job_id: str, files: Sequence[ArtifactFile]) -> None:
+    """Adds to a transaction that a job has these files; their expiry has to follow."""
+    for file in files:
+        pipe.hset(keys.artifacts(job_id), file.info.name, cast(str, file.data))
+        pipe.hset(keys.artifact_info(job_id), file.info.name, cast(str, _INFO.dump_json(file.info)))
 
 
 def _unknown(job_id: str, name: str) -> UnknownArtifactError:

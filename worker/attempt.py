@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ml.errors import TimbrescopeError
 from worker import tracing, transitions
-from worker.artifacts import ArtifactStore
+from worker.artifacts import ArtifactFile, ArtifactStore
 from worker.connection import UNAVAILABLE
 from worker.errors import (
     AttemptGivenBackError,
@@ -42,6 +42,9 @@ log = logging.getLogger(__name__)
 # Reports closer together than this are not written, so that quick steps cost nothing; cancelling is
 # noticed as often.
 REPORT_INTERVAL_S = 0.1
+
+# More than this of artefacts is not kept back until the job's end.
+MOST_TOGETHER_BYTES = 2_000_000
 
 # How long, and how often, an attempt that the store failed tries to say that it does not count.
 GIVE_BACK_S = 30.0
@@ -122,6 +125,8 @@ class Attempt:
         self._reported_at = 0.0
         self._attempts = job.attempts
         self.stages = Stages(job, store.figures)
+        self.files: list[ArtifactFile] = []
+        """Artefacts that are to be stored with the job's end."""
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Reports how far the work is; raises `AttemptLostError` when it is no longer wanted."""
@@ -171,8 +176,15 @@ class Attempt:
             raise AttemptLostError(str(error)) from error
 
     def keep(self, name: str, media_type: str, data: bytes) -> None:
-        """Stores an artefact."""
+        """Stores an artefact at once, for those who look at the job while it goes on."""
         self._artifacts.put(self._job_id, self._token, name, media_type, data)
+
+    def keep_for_end(self, name: str, media_type: str, data: bytes) -> None:
+        """Stores an artefact by the time that the job has ended; small ones go together, the last with the end."""
+        self.files.append(ArtifactFile.of(name, media_type, data))
+        if sum(file.info.size_bytes for file in self.files) > MOST_TOGETHER_BYTES:
+            self._artifacts.put_all(self._job_id, self._token, self.files)
+            self.files.clear()
 
 
 def attempt_job(
@@ -291,4 +303,4 @@ def end_with(job: Job, token: str, work: Work, *, store: JobStore, artifacts: Ar
         ended = end(job.id, token, outcome.result)
         outcome.clean_up()
         return ended
-    return store.succeed(job.id, token, outcome)
+    return store.succeed(job.id, token, outcome, attempt.files)

@@ -67,8 +67,8 @@ def connect(url: str, *, patience: int = 1, waits: bool = False) -> Redis:
     )
 
 
-def connect_async(url: str, *, longest_block_s: float, most: int) -> redis.asyncio.Redis:
-    """A client for asyncio whose answers may take `longest_block_s`, for blocking reads.
+def connect_async(url: str, *, most: int) -> redis.asyncio.Redis:
+    """A client for asyncio.
 
     It opens `most` connections; beyond them one waits for another's to be free, and fails as if Redis did not
     answer when none is for long.
@@ -78,7 +78,7 @@ def connect_async(url: str, *, longest_block_s: float, most: int) -> redis.async
         max_connections=most,
         timeout=ANSWER_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=ANSWER_TIMEOUT_S + longest_block_s,
+        socket_timeout=ANSWER_TIMEOUT_S,
         retry=AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=2.0), 1, (ConnectionError,)),
     )
     return redis.asyncio.Redis.from_pool(pool)

@@ -2,16 +2,14 @@
 
 Conventions: a job's stream in Redis holds an entry for every change of status and progress; the entry's id
 is what a client may send as `Last-Event-ID`. Following ends with the entry whose status is terminal, or
-when the job is gone. However many follow, one connection waits for news (`worker.watch`), and a few more,
+when the job is gone. However many follow, one connection hears of news (`worker.watch`), and a few more,
 which all share, read what there is.
 """
 
-import asyncio
 import json
 import re
 import time
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,7 +20,7 @@ from worker import keys
 from worker.connection import connect_async
 from worker.jobs import JobStatus, QueueName
 from worker.progress import Progress
-from worker.watch import LOOK_S, Watch
+from worker.watch import Watch
 
 # How long one who follows waits for news; in between the place in the queue is looked up.
 BLOCK_S = 1.0
@@ -54,9 +52,7 @@ class Feed:
     """The streams of all jobs. Make it inside the running event loop, and close it there."""
 
     def __init__(self, redis_url: str) -> None:
-        self._redis: redis.asyncio.Redis = connect_async(
-            redis_url, longest_block_s=LOOK_S, most=MOST_CONNECTIONS
-        )
+        self._redis: redis.asyncio.Redis = connect_async(redis_url, most=MOST_CONNECTIONS)
         self._watch = Watch(self._redis)
         self._stopping = False
 
@@ -74,9 +70,9 @@ class Feed:
     ) -> AsyncGenerator[JobEvent, None]:
         """Every event later than the entry `after`, as they come, up to the job's end."""
         last: JobEvent | None = None
-        with self._watch.on(keys.events(job_id), after) as grown:
+        with self._watch.on(job_id) as news:
             while not self._stopping:
-                grown.clear()
+                news.forget()
                 events = await self._read(job_id, after)
                 for event in events:
                     is_queued = event.status is JobStatus.QUEUED
@@ -96,7 +92,7 @@ class Feed:
                     if position != last.queue_position:
                         last = JobEvent(None, job_id, last.status, last.progress, position)
                         yield last
-                await _wait_for(grown, BLOCK_S)
+                await news.wait(BLOCK_S)
 
     async def ended(self, job_id: str, timeout_s: float) -> bool:
         """Waits for the job to end; False when it did not in time, is gone, or waiting was stopped.
@@ -105,14 +101,16 @@ class Feed:
         at the wrong moment, after which the wait would go on for ever.
         """
         deadline = time.monotonic() + timeout_s
-        with self._watch.on(keys.events(job_id), FROM_START) as grown:
+        with self._watch.on(job_id, ends_only=True) as news:
             while not self._stopping:
-                grown.clear()
+                news.forget()
+                if news.has_ended:
+                    return True
                 newest = await self._newest(job_id)
                 left_s = deadline - time.monotonic()
                 if newest is None or newest.status.is_terminal or left_s <= 0:
                     return newest is not None and newest.status.is_terminal
-                await _wait_for(grown, min(BLOCK_S, left_s))
+                await news.wait(min(BLOCK_S, left_s))
         return False
 
     async def has_later(self, job_id: str, after: str) -> bool:
@@ -152,8 +150,3 @@ def _numbers(entry: str) -> tuple[int, int]:
 
 def _is_later(event: JobEvent, after: str) -> bool:
     return event.id is not None and _numbers(event.id) > _numbers(after)
-
-
-async def _wait_for(grown: asyncio.Event, timeout_s: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(grown.wait(), timeout_s)

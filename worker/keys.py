@@ -26,6 +26,8 @@ LEASES = f"{PREFIX}leases"
 LEASE_HOLDERS = f"{PREFIX}lease-holders"
 # Hash of the jobs that may write to a place (a data set's URL, a model's id), by the place.
 PLACES = f"{PREFIX}places"
+# Channel: the id and the status of every job that changes, as "id status", once the change is stored.
+NEWS = f"{PREFIX}news"
 # String: when the last sweep for lapsed leases was begun.
 SWEPT = f"{PREFIX}swept"
 # Sorted set of the references of concepts that are kept, by when they were rendered (seconds).

@@ -74,7 +74,6 @@ def celery_app(settings: SharedSettings) -> Celery:
         },
         worker_prefetch_multiplier=1,
         worker_pool="prefork",
-        worker_pool_start_method="spawn",
         worker_proc_alive_timeout=PROCESS_START_S,
         worker_enable_remote_control=False,
         worker_send_task_events=False,

@@ -8,7 +8,7 @@ tombstone outlives it, so that its id answers "gone" for a time.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -17,9 +17,9 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ExecAbortError, OutOfMemoryError, WatchError
 
-from worker import idempotency, jobs, keys, result_cache, transitions
+from worker import idempotency, jobs, keys, result_cache, transitions, watch
 from worker.admission import Admission
-from worker.artifacts import ArtifactStore
+from worker.artifacts import ArtifactFile, ArtifactStore, put_in
 from worker.ends import end_in, leave_in
 from worker.errors import WorkerLostError
 from worker.figures import WAITING, Figures, observe_in
@@ -213,9 +213,11 @@ class JobStore:
         """The attempt leaves the job to another, and does not count."""
         return self._change(job_id, lambda job: transitions.give_back(job, token))
 
-    def succeed(self, job_id: str, token: str, result: dict[str, object]) -> Job:
-        """The attempt ends the job with a result."""
-        return self._change(job_id, lambda job: transitions.succeed(job, token, result, _now()))
+    def succeed(
+        self, job_id: str, token: str, result: dict[str, object], files: Sequence[ArtifactFile] = ()
+    ) -> Job:
+        """The attempt ends the job with a result, and with the last files that go with it."""
+        return self._change(job_id, lambda job: transitions.succeed(job, token, result, _now()), files)
 
     def stop_early(self, job_id: str, token: str, result: dict[str, object]) -> Job:
         """The attempt ends a job that was asked to stop, with what there is."""
@@ -277,7 +279,9 @@ class JobStore:
         """Takes expired jobs out of the indexes."""
         sweep(self._redis)
 
-    def _change(self, job_id: str, transition: Callable[[Job], Job]) -> Job:
+    def _change(
+        self, job_id: str, transition: Callable[[Job], Job], files: Sequence[ArtifactFile] = ()
+    ) -> Job:
         key = keys.record(job_id)
         after: Job | None = None
         with self._redis.pipeline(transaction=True) as pipe:
@@ -292,6 +296,7 @@ class JobStore:
                     before = jobs.from_record(record)
                     after = self._dated(jobs.changed(before, transition(before)))
                     pipe.multi()
+                    put_in(pipe, job_id, files)
                     self._write(pipe, before, after)
                     pipe.execute()
                     return after
@@ -307,6 +312,7 @@ class JobStore:
         pipe.set(keys.record(after.id), jobs.to_record(after), keepttl=True)
         events, most = keys.events(after.id), MAX_EVENTS[after.queue]
         pipe.xadd(events, {"event": jobs.to_event(after)}, maxlen=most, approximate=True)
+        watch.tell_in(pipe, after)
         if before.status is JobStatus.QUEUED and after.status is not JobStatus.QUEUED:
             pipe.zrem(keys.queue(after.queue), after.id)
             waited_s = (_now() - after.created_at).total_seconds()

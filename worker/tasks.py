@@ -1,7 +1,7 @@
 """The Celery tasks: a message's job id in, the job's end in the store, nothing returned.
 
-Conventions: importing this module is cheap, because the parent process of a worker does it too; what
-computes (`worker.work` and its like, torch) is imported by the pool's processes alone, once, as they start. A
+Conventions: importing this module is cheap, because whoever sends tasks may do it too; what computes
+(`worker.work` and its like, torch) is imported as a worker starts, see `worker.pool`. A
 task whose process dies is sent again by Celery until its retries are used up, then, like one whose worker
 dies whole, by the reaper; the store counts the attempts, and the delivery after the last allowed one ends the
 job instead of starting it. A process that overruns the hard time limit is killed by Celery; the parent then
@@ -39,6 +39,7 @@ from worker.errors import (
 from worker.jobs import Job, JobKind
 from worker.leases import Leases
 from worker.logs import bound, configure_logging
+from worker.pool import make_ready_to_fork, start_method
 from worker.presence import process_name
 from worker.problems import problem_of
 from worker.queue import REFERENCE_TASK, TASK_OF, TRACE_HEADER
@@ -59,11 +60,13 @@ def log_as_everywhere(loglevel: int, **_: object) -> None:
 
 
 @celeryd_after_setup.connect(weak=False)
-def log_only_as_everywhere(**_: object) -> None:
-    """Before there are processes: Celery's own ways with the pool's log are undone."""
+def prepare_parent(**_: object) -> None:
+    """Before there are processes: Celery's ways with the pool's log are undone, what is shared imported."""
     settings = worker_settings()
     configure_logging(settings.log_level, settings.log_format)
     os.environ.pop("_MP_FORK_LOGLEVEL_", None)  # processes would log in its way until they know this one
+    if start_method(settings) == "fork":
+        make_ready_to_fork()
 
 
 @worker_process_init.connect(weak=False)

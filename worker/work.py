@@ -1,8 +1,8 @@
 """What jobs about sound do: from the recordings' bytes to artefacts and a result, by calling `ml` in order.
 
 Conventions: a work function takes the job, the attempt (for the upload, for reports and for artefacts) and
-the process's workplace, and returns the result as it stands in the job's JSON. Artefacts are stored before it
-returns, so that a succeeded job's links all work.
+the process's workplace, and returns the result as it stands in the job's JSON. Artefacts are stored before or
+with the job's end, so that a succeeded job's links all work.
 """
 
 from collections.abc import Callable, Iterable
@@ -24,7 +24,6 @@ from worker.decoding import Decoder
 from worker.errors import InternalError
 from worker.jobs import Job, JobKind, artifact_path
 from worker.questions import ModelRef
-from worker.trainings import training_piece
 from worker.workplace import Workplace
 
 JobWork = Callable[[Job, Attempt, Workplace], Outcome]
@@ -92,6 +91,13 @@ def check_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     return _explained(job, attempt, explanation, model, here)
 
 
+def train_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
+    """Does a piece of a training; a worker need not wait for what trains to be ready."""
+    from worker.trainings import training_piece
+
+    return training_piece(job, attempt, here)
+
+
 def warm_up(model: Model) -> None:
     """Explains a second of faint noise, so that no request has to wait for imports, compilers and fonts."""
     noise = np.random.default_rng(0).normal(0.0, 0.01, model.sample_rate_hz).astype(np.float32)
@@ -107,7 +113,7 @@ WORK: dict[JobKind, JobWork] = {
     JobKind.CLASSIFY: classify_job,
     JobKind.EXPLAIN: explain_job,
     JobKind.CHECK: check_job,
-    JobKind.TRAINING: training_piece,
+    JobKind.TRAINING: train_job,
 }
 
 
@@ -155,4 +161,4 @@ def _explained(
 
 def _keep(attempt: Attempt, made: Iterable[artifacts.Artifact]) -> None:
     for artifact in made:
-        attempt.keep(artifact.name, artifact.media_type, artifact.data)
+        attempt.keep_for_end(artifact.name, artifact.media_type, artifact.data)

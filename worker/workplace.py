@@ -1,7 +1,8 @@
 """What one pool process of a worker works with, made once as the process starts.
 
 Conventions: the settings travel to the pool's processes within Celery's own configuration, under
-`SETTINGS_KEY`. Making a workplace imports torch and loads the default model; importing this module does not.
+`SETTINGS_KEY`. Making a workplace imports torch and loads the default model; importing this module does not,
+nor does it import numpy, whose threads are counted as that happens.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from worker.artifacts import ArtifactStore
 from worker.attempt import Delivery, Work, attempt_job
 from worker.catalog import Catalog
 from worker.connection import connect
-from worker.decoding import open_sandbox
 from worker.figures import Figures
 from worker.host import ModelHost, announced_atlases, announcements, with_layers
 from worker.leases import Leases
@@ -79,6 +79,8 @@ class Workplace:
 @cache
 def workplace() -> Workplace:
     """This process's workplace, with the default model loaded."""
+    from worker.decoding import open_sandbox
+
     settings = worker_settings()
     redis = connect(settings.redis_url, patience=PATIENCE, waits=True)
     # What works beside the jobs has connections of its own, and does not wait long.

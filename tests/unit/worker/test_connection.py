@@ -77,7 +77,7 @@ def test_patience_ends(free_port: int) -> None:
 
 def test_following_does_not_wait_for_a_silent_redis_for_ever(silent: str) -> None:
     async def ask() -> None:
-        async with connect_async(silent, longest_block_s=0.0, most=2) as redis:
+        async with connect_async(silent, most=2) as redis:
             await redis.get("a")
 
     with at_most(3 * ANSWER_S + 1.0), pytest.raises((ConnectionError, TimeoutError)):

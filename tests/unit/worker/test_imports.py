@@ -5,7 +5,11 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "librosa", "numba", "matplotlib", "scipy", "zennit", "crp", "fluidsynth", "safetensors"}
+HEAVY = {
+    "torch", "torchvision", "librosa", "numba", "llvmlite", "matplotlib", "PIL", "scipy", "sklearn", "pandas",
+    "numpy", "soundfile", "soxr", "zennit", "crp", "captum", "fluidsynth", "safetensors", "music21",
+    "hypothesis",
+}  # fmt: skip
 
 CHEAP = ["service.run", "service.app", "service.openapi", "worker.run", "worker.celery_app", "worker.tasks"]
 

@@ -133,7 +133,6 @@ def test_messages_are_built_to_survive() -> None:
     assert conf.task_retry_on_worker_lost
     assert conf.task_ignore_result
     assert conf.worker_prefetch_multiplier == 1
-    assert conf.worker_pool_start_method == "spawn"
     assert conf.accept_content == ["json"]
     assert conf.task_time_limit == 100
     assert conf.task_soft_time_limit is None
