@@ -63,7 +63,7 @@ def triangular_filters(
     widths_hz = np.diff(edges_hz)[:, None]
     below_hz = np.subtract.outer(edges_hz, bins_hz)  # how far each bin lies below each edge
     rising, falling = -below_hz[:-2] / widths_hz[:-1], below_hz[2:] / widths_hz[1:]
-    filters = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
+    filters: NDArray[np.float32] = np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
     filters *= (2.0 / (edges_hz[2:] - edges_hz[:-2]))[:, None]
     return filters
 

@@ -11,11 +11,13 @@ Cards are read where nothing is computed, so scipy is imported only where it is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _PRIOR_WEIGHT = 1.0  # of a weak pull to scale 1 and offsets 0, so that separable logits have an answer
 
@@ -41,6 +43,7 @@ class Calibration(BaseModel):
         -------
         ndarray of float64, same shape
         """
+        import numpy as np  # cards are read where nothing is computed
         from scipy.special import expit
 
         offsets = np.array([self.offsets.get(label, 0.0) for label in labels])
@@ -64,6 +67,7 @@ def fit_calibration(
     -------
     Calibration
     """
+    import numpy as np
     from scipy.optimize import minimize
     from scipy.special import expit
 

@@ -11,7 +11,7 @@ from ml.checkpoint import ModelCard
 from ml.errors import InvalidRequestError
 from ml.instruments import INSTRUMENTS
 from ml.synthesis.articulation import Articulation
-from ml.synthesis.controllers import Controllers, Vibrato
+from ml.synthesis.controller_settings import Controllers, Vibrato
 from ml.synthesis.melodies.settings import RandomMelody
 from ml.synthesis.recipe import CustomInstrument, Recipe
 from ml.synthesis.soundfonts import DEFAULT_SOUNDFONT

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
 
 LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.05, 0.95
 _THRESHOLD_GRID = np.linspace(LOWEST_THRESHOLD, HIGHEST_THRESHOLD, 91)
@@ -36,6 +35,8 @@ def f1_scores(truth: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> F1Score
     -------
     F1Scores
     """
+    from sklearn.metrics import f1_score  # half a second to import, for trainings and reports alone
+
     per_label = np.atleast_1d(f1_score(truth, predicted, average=None, zero_division=0.0))
     occurs = truth.any(axis=0)
     macro = float(per_label[occurs].mean()) if occurs.any() else 0.0

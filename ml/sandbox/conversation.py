@@ -4,17 +4,20 @@ Conventions: while it waits, `on_wait` is called every `TICK_S`; it may raise to
 is read into room that was made for it, never more than that.
 """
 
+from __future__ import annotations
+
 import socket
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from ml.sandbox.errors import GarbledError
 from ml.sandbox.wire import read_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 TICK_S = 0.2
 
@@ -105,6 +108,8 @@ class Sounds:
 
     def take(self, document: dict[str, Any], conversation: Conversation) -> None:
         """Makes room for what a frame announces, and fills it."""
+        import numpy as np  # the API has children look at structure alone, and needs none
+
         part, n_samples = document.get("part"), document.get("n_samples")
         if type(part) is not int or type(n_samples) is not int or n_samples < 1:
             raise GarbledError(f"{n_samples!r} samples of part {part!r}.")

@@ -5,6 +5,8 @@ wait their turn. A child that dies, says nonsense or takes too long is a `Decode
 tells the person who sent the recording what happened to it; `on_death` is told as well.
 """
 
+from __future__ import annotations
+
 import logging
 import signal
 import threading
@@ -12,9 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from ml.sandbox.conversation import Conversation, ConversationOver, OutOfTime, Sounds
 from ml.sandbox.errors import (
@@ -28,6 +28,10 @@ from ml.sandbox.errors import (
 from ml.sandbox.limits import SandboxLimits
 from ml.sandbox.server import Child, Server
 from ml.sandbox.wire import MAX_FAULT_CHARACTERS, frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 

@@ -6,13 +6,16 @@ sounds into the next note of its own pitch, which would be cut by the first one'
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 from pydantic import AfterValidator
 
 from ml.synthesis.plan import Note, on_tick
 from ml.synthesis.sections import Probability, RangePositive, Section
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SHARE_LIMITS = (0.05, 2.0)
 _SHORTEST_S = 0.02
@@ -52,7 +55,7 @@ def articulate(settings: Articulation, notes: tuple[Note, ...], rng: np.random.G
     next_start_s: dict[int, float] = {}
     articulated = []
     for note in reversed(notes):
-        longest_s = next_start_s.get(note.pitch, np.inf) - note.start_s
+        longest_s = next_start_s.get(note.pitch, math.inf) - note.start_s
         duration_s = max(on_tick(note.duration_s * share), min(note.duration_s, on_tick(_SHORTEST_S)))
         articulated.append(
             Note(note.start_s, float(min(duration_s, max(longest_s, 0.0))), note.pitch, note.velocity)

@@ -8,13 +8,15 @@ drawn for the others.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-import numpy as np
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from ml.synthesis.plan import SPLITS, Split
 from ml.synthesis.sections import Section, Weight
+
+if TYPE_CHECKING:
+    import numpy as np
 
 BankName = Annotated[str, Field(min_length=1, max_length=4_096)]
 

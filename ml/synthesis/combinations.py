@@ -8,13 +8,15 @@ An instrument plays once in a clip. Instruments are meant by their place in the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from pydantic import Discriminator, Field, Tag
 
 from ml.instruments import Instrument
 from ml.synthesis.sections import Count, CountKey, Probability, Section, Weight
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 class UniformCombinations(Section):

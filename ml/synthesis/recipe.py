@@ -26,7 +26,7 @@ from ml.synthesis.combinations import (
     UniformCombinations,
     require_known,
 )
-from ml.synthesis.controllers import Controllers
+from ml.synthesis.controller_settings import Controllers
 from ml.synthesis.effects.settings import Effects
 from ml.synthesis.melodies.settings import Melody, PhraseMelody, RandomMelody
 from ml.synthesis.plan import SPLITS

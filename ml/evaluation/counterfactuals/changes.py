@@ -16,14 +16,8 @@ from numpy.typing import NDArray
 from ml.evaluation.counterfactuals.harmonics import tilted, without_even
 from ml.evaluation.counterfactuals.onsets import cut_off, faded_in
 from ml.evaluation.counterfactuals.pitch import steadied
-from ml.synthesis.controllers import (
-    BendVibrato,
-    ControllerGenerators,
-    Controllers,
-    Scoop,
-    Vibrato,
-    draw_controllers,
-)
+from ml.synthesis.controller_settings import BendVibrato, Controllers, Scoop, Vibrato
+from ml.synthesis.controllers import ControllerGenerators, draw_controllers
 from ml.synthesis.plan import Note, StemPlan
 
 About = Literal["vibrato", "attack", "profile"]

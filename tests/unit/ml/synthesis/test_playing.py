@@ -11,7 +11,8 @@ import pytest
 
 from ml.instruments import INSTRUMENTS
 from ml.synthesis.articulation import Articulation, articulate
-from ml.synthesis.controllers import STEP_S, ControllerGenerators, Controllers, draw_controllers
+from ml.synthesis.controller_settings import Controllers
+from ml.synthesis.controllers import STEP_S, ControllerGenerators, draw_controllers
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.midi_file import StemMessage, clip_midi, stem_messages
 from ml.synthesis.mix import render_clip
