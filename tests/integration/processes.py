@@ -45,10 +45,11 @@ class Process:
         return self.popen.poll() is None
 
     def children(self) -> list[int]:
-        """The process ids of what it has started, as far as they run Python code of a pool."""
+        """The process ids of its pool: forked from it, or begun afresh."""
+        own = Path(f"/proc/{self.pid}/cmdline").read_bytes()
         listed = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         commands = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in listed}
-        return [pid for pid, command in commands.items() if b"spawn_main" in command]
+        return [pid for pid, command in commands.items() if command == own or b"spawn_main" in command]
 
     def text(self) -> str:
         """What it has logged."""
