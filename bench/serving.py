@@ -2,8 +2,8 @@
 
 Conventions: jobs are asked for over HTTP with `Prefer: wait` and `Cache-Control: no-cache`, so that each is
 computed, by clients that keep their connections, on the machine that serves them. Services are as they come
-(what is answered is on the disk), with `WORKER_THREADS` computing threads for each worker process. What they are
-held against is done by processes of the bench with as many threads: the bytes of the same recording to
+(what is answered is on the disk), with `WORKER_THREADS` computing threads for each worker process. What they
+are held against is done by processes of the bench with as many threads: the bytes of the same recording to
 probabilities, and nothing else.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 import functools
 import io
 import os
-import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +19,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from multiprocessing import get_context
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np

@@ -130,7 +130,7 @@ class Attempt:
 
     def progress(self, stage: str, done: int, total: int) -> None:
         """Reports how far the work is; raises `AttemptLostError` when it is no longer wanted."""
-        is_new = stage != self.stages.current or done >= total
+        is_new = stage != self.stages.current
         if is_new or time.monotonic() - self._reported_at >= self._interval_s:
             self.report(Progress(stage, done, total))
 
@@ -180,7 +180,7 @@ class Attempt:
         self._artifacts.put(self._job_id, self._token, name, media_type, data)
 
     def keep_for_end(self, name: str, media_type: str, data: bytes) -> None:
-        """Stores an artefact by the time that the job has ended; small ones go together, the last with the end."""
+        """Stores an artefact by the job's end: small ones together, the last in the same transaction."""
         self.files.append(ArtifactFile.of(name, media_type, data))
         if sum(file.info.size_bytes for file in self.files) > MOST_TOGETHER_BYTES:
             self._artifacts.put_all(self._job_id, self._token, self.files)

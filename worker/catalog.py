@@ -8,9 +8,11 @@ say), those announced last, so that requests can wait in the queue. What a train
 can serve, for it lies where all can reach it.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import cast
 
 from pydantic import TypeAdapter
@@ -23,6 +25,8 @@ from worker.errors import NoWorkerError
 
 HEARTBEAT_S = 5.0
 PRESENCE_S = 20.0
+# How long a worker that has come or gone may go unnoticed by who asks for models.
+SERVED_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,18 @@ def model_from_card(
     return _MODELS.validate_python({**card, "card": card, "url": url, "version": version})
 
 
+@lru_cache(maxsize=64)
+def _read_model(stored: bytes) -> PublishedModel:
+    """The model of a stored record; cards are long, and hardly ever change."""
+    return _MODELS.validate_json(stored)
+
+
 class Catalog:
     """What the workers serve, and what they tell of the concepts of it."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._served: tuple[float, frozenset[str]] | None = None
         self.atlases = Atlases(redis)
 
     def announce(
@@ -94,6 +105,7 @@ class Catalog:
     ) -> None:
         """A worker's process says, again and again, that it is ready, since when, and what it serves."""
         presence = WorkerPresence(worker, tuple(model.id for model in models), since)
+        self._served = None
         with self._redis.pipeline(transaction=True) as pipe:
             for model in models:
                 pipe.hset(keys.MODELS, model.id, cast(str, _MODELS.dump_json(model)))
@@ -111,7 +123,7 @@ class Catalog:
     def published(self, model_id: str) -> PublishedModel | None:
         """The model that a training has published under this id."""
         found = cast(bytes | None, self._redis.hget(keys.PUBLISHED, model_id))
-        return None if found is None else _MODELS.validate_json(found)
+        return None if found is None else _read_model(found)
 
     def announced_ids(self) -> frozenset[str]:
         """The ids of all models that workers bring along."""
@@ -119,6 +131,7 @@ class Catalog:
 
     def withdraw(self, worker: str) -> None:
         """A worker's process says that it stops."""
+        self._served = None
         self._redis.delete(keys.worker(worker))
 
     def withdraw_all(self, prefix: str) -> None:
@@ -141,15 +154,28 @@ class Catalog:
         NoWorkerError
             When no worker has ever announced one.
         """
-        announced = cast(dict[bytes, bytes], self._redis.hgetall(keys.MODELS))
-        published = cast(dict[bytes, bytes], self._redis.hgetall(keys.PUBLISHED))
-        served = {model for worker in self.workers() for model in worker.models}
-        brought = [_MODELS.validate_json(card) for card in announced.values()]
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.hgetall(keys.MODELS)
+            pipe.hgetall(keys.PUBLISHED)
+            announced, published = cast(tuple[dict[bytes, bytes], dict[bytes, bytes]], tuple(pipe.execute()))
+        served = self._served_lately()
+        brought = [_read_model(card) for card in announced.values()]
         if not brought:
             raise NoWorkerError("No worker has announced a model yet; start one with `timbrescope worker`.")
         found = [model for model in brought if model.id in served] or brought
-        made = [_MODELS.validate_json(card) for name, card in published.items() if name not in announced]
+        made = [_read_model(card) for name, card in published.items() if name not in announced]
         return tuple(sorted((*found, *made), key=lambda model: model.id))
+
+    def _served_lately(self) -> frozenset[str]:
+        """What the present workers serve, not looked for more often than every `SERVED_S`: it takes a look at
+        every key that there is.
+        """
+        looked_at, served = self._served or (-SERVED_S, frozenset[str]())
+        now = time.monotonic()
+        if now - looked_at >= SERVED_S:
+            served = frozenset(model for worker in self.workers() for model in worker.models)
+            self._served = now, served
+        return served
 
     def model(self, model_id: str) -> PublishedModel:
         """One model.
@@ -160,6 +186,9 @@ class Catalog:
             When there is none of this id; it lists those that there are.
         """
         models = self.models()
+        if model_id not in {model.id for model in models}:
+            self._served = None  # it may be that of a worker that has come just now
+            models = self.models()
         for model in models:
             if model.id == model_id:
                 return model
