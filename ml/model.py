@@ -1,7 +1,9 @@
 """A model in memory: its card, its front end, and one frozen network that both classifies and is explained.
 
 The frozen network has its batch norms folded and nothing trainable (see `ml.networks.blocks.frozen_copy`).
-Explaining hooks into it, and hooks are not thread-safe, so a model's `lock` is held during every pass.
+Explaining hooks into it, and hooks are not thread-safe, so a model's `lock` is held during every pass. Its
+weights lie channels last, as its activations then do: convolutions read neighbouring channels together, and
+poolings whole vectors of them, which is nearly twice as fast as plane by plane.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
+from torch.nn.utils import convert_conv2d_weight_memory_format
 
 from ml.checkpoint import WEIGHTS_NAME, InvalidCheckpointError, ModelCard, read_card, weights_sha256
 from ml.device import best_device
@@ -23,7 +26,7 @@ from ml.melspec import MelConfig
 from ml.networks.blocks import frozen_copy
 from ml.networks.registry import build_network
 
-_BATCH_WINDOWS = 8  # windows passed at once: bounds memory for long recordings
+_BATCH_WINDOWS = 4  # passed at once: larger activations leave the cache, and then take up to twice as long
 
 
 @dataclass(frozen=True)
@@ -111,4 +114,6 @@ def load_model(folder: Path, device: str = "cpu") -> Model:
             f"The weights in {folder} do not fit network {card.network!r}."
         ) from error
     torch_device = best_device(device)
-    return Model(card, mel, frozen_copy(network).to(torch_device), network.concept_layer, torch_device)
+    frozen = frozen_copy(network).to(torch_device)
+    convert_conv2d_weight_memory_format(frozen, torch.channels_last)
+    return Model(card, mel, frozen, network.concept_layer, torch_device)
