@@ -15,17 +15,17 @@ import functools
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import librosa
 import numpy as np
 import scipy.fft
 import scipy.sparse
 from numpy.typing import NDArray
 
 from ml.errors import TimbrescopeError
+from ml.mel_scale import mel_frequencies_hz, triangular_filters
+from ml.stft import frame_blocks, hann
 
 POWER_FLOOR = 1e-10  # librosa.power_to_db's `amin`
 SILENCE_DB = -100.0  # 10 log10(POWER_FLOOR): what silence measures
-_BLOCK_FRAMES = 64  # frames transformed at once: what is in between stays in the processor's cache
 
 
 class MelMismatchError(TimbrescopeError):
@@ -72,7 +72,7 @@ class MelConfig:
     @property
     def frequencies_hz(self) -> NDArray[np.float32]:
         """Centre frequency of each band, `(n_mels,)`."""
-        edges_hz = librosa.mel_frequencies(self.n_mels + 2, fmin=self.lowest_hz, fmax=self.highest_hz)
+        edges_hz = mel_frequencies_hz(self.n_mels + 2, self.lowest_hz, self.highest_hz)
         return edges_hz[1:-1].astype(np.float32)
 
     def times_s(self, n_frames: int) -> NDArray[np.float32]:
@@ -110,14 +110,9 @@ def mel_filters(config: MelConfig) -> NDArray[np.float32]:
     -------
     ndarray of float32, shape (n_mels, 1 + window_samples // 2)
     """
-    filters: NDArray[np.float32] = librosa.filters.mel(
-        sr=config.sample_rate_hz,
-        n_fft=config.window_samples,
-        n_mels=config.n_mels,
-        fmin=config.lowest_hz,
-        fmax=config.highest_hz,
+    return triangular_filters(
+        config.sample_rate_hz, config.window_samples, config.n_mels, config.lowest_hz, config.highest_hz
     )
-    return filters
 
 
 def level_db(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
@@ -136,18 +131,15 @@ def level_db(samples: NDArray[np.float32], config: MelConfig) -> NDArray[np.floa
         ``librosa.power_to_db(librosa.feature.melspectrogram(...), top_db=None)``, but in blocks, so memory
         stays flat for long recordings.
     """
-    half = config.window_samples // 2
-    padded = np.pad(samples, (half, half))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, config.window_samples)[:: config.hop_samples]
-    filters, window = _sparse_filters(config), _hann(config.window_samples)
+    filters, window = _sparse_filters(config), hann(config.window_samples)
     n_frames = config.n_frames(len(samples))
-    power = np.empty((config.n_mels, n_frames), dtype=np.float32)
-    for first in range(0, n_frames, _BLOCK_FRAMES):
-        last = min(first + _BLOCK_FRAMES, n_frames)
-        spectrum = scipy.fft.rfft(frames[first:last] * window, axis=1)[:, : filters.shape[1]]  # (n, n_bins)
-        power[:, first:last] = filters @ (spectrum.real**2 + spectrum.imag**2).T  # (n_mels, n)
-    levels = 10.0 * np.log10(np.maximum(power, POWER_FLOOR))
-    return levels.astype(np.float32)
+    levels = np.empty((config.n_mels, n_frames), dtype=np.float32)
+    for block, frames in frame_blocks(samples, config.window_samples, config.hop_samples, n_frames):
+        spectrum = scipy.fft.rfft(frames * window, axis=1)[:, : filters.shape[1]]  # (n, n_bins)
+        power = filters @ (spectrum.real**2 + spectrum.imag**2).T  # (n_mels, n)
+        levels[:, block] = np.log10(np.maximum(power, np.float32(POWER_FLOOR)))
+    levels *= np.float32(10.0)
+    return levels
 
 
 @functools.lru_cache(maxsize=4)
@@ -159,12 +151,6 @@ def _sparse_filters(config: MelConfig) -> Any:
     filters = mel_filters(config)
     n_bins = int(np.flatnonzero(filters.any(axis=0))[-1]) + 1
     return scipy.sparse.csr_array(filters[:, :n_bins])
-
-
-@functools.lru_cache(maxsize=4)
-def _hann(n_samples: int) -> NDArray[np.float32]:
-    window: NDArray[np.float32] = librosa.filters.get_window("hann", n_samples).astype(np.float32)
-    return window
 
 
 def scaled(
