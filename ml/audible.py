@@ -1,8 +1,7 @@
 """Evidence one can hear: a recording through a mask made from relevance maps, and what the mask leaves.
 
-The mask (`ml.masks`) is carried from mel bands to the bins of the short-time Fourier transform by
-interpolation over frequency, multiplies the recording's spectrum, and keeps its phase. Kept and removed sound
-add up to the recording before their loudness is matched to it.
+The mask (`ml.masks`) multiplies the recording's spectrum and keeps its phase (`ml.splitting`). Kept and
+removed sound add up to the recording before their loudness is matched to it.
 
 A map shows what decided, and behind strong evidence weaker evidence hides that decides as soon as the strong
 is gone. So what the mask leaves is listened to; while the instrument keeps more than half of its probability
@@ -16,18 +15,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import librosa
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.classification import ListenedWindows, listen, window_probabilities
-from ml.masks import DEFAULT_MASK, MaskSettings, evidence_mask, levelled
-from ml.melspec import MelConfig
+from ml.masks import DEFAULT_MASK, Levelled, MaskSettings, evidence_mask, levelled
 from ml.model import Model
 from ml.recording import Recording
 from ml.relevance.engine import explain_targets
 from ml.relevance.methods import Method
 from ml.relevance.target import Target
+from ml.splitting import Splitter
 from ml.windows import merge_windows
 
 HEARD_FROM = 0.5  # a label counts as kept from this probability on
@@ -110,76 +108,113 @@ def make_audible(
     """
     label = model.card.labels.index(instrument)
     target = Target(label, None if against is None else model.card.labels.index(against))
-    whole = _probability(model, listen(model, recording), label)
+    audition = Audition.of(
+        model, recording, listen(model, recording), method=method, engine=engine, settings=settings
+    )
     rivals = [levelled(other, settings) for other in others]
-    evidence = levelled(relevance, settings)
-    n_maps = 1
-    while True:
-        kept, removed = split(recording, evidence_mask(evidence, rivals, settings), model.mel)
-        removed = match_loudness(removed, recording)
-        heard = listen(model, removed)
-        left = _probability(model, heard, label)
-        if left <= LOST_SHARE * whole or n_maps == settings.most_maps or not evidence.any():
-            break
-        evidence = evidence + levelled(_map_of(model, heard, target, method, engine), settings)
-        n_maps += 1
-    energy = _energy(recording)
-    energy_share = _energy(kept) / energy if energy > 0.0 else 0.0
-    kept = match_loudness(kept, recording)
-    probability_kept = _probability(model, listen(model, kept), label)
-    return AudibleEvidence(kept, removed, probability_kept, left, whole, n_maps, energy_share)
+    return audition.evidence(levelled(relevance, settings), target, rivals)
 
 
-def _probability(model: Model, heard: ListenedWindows, label: int) -> float:
-    """The highest over the windows, as of any recording."""
-    return float(window_probabilities(model, heard)[:, label].max())
+@dataclass(frozen=True)
+class Audition:
+    """A recording that the evidence of several instruments is cut out of, and what does not depend on which.
+
+    Attributes
+    ----------
+    model : Model
+    splitter : Splitter
+        Of the recording.
+    probabilities : ndarray of float64, shape (n_labels,)
+        What the model hears in it.
+    energy : float
+    method : Method or None
+    engine : str or None
+    settings : MaskSettings
+    """
+
+    model: Model
+    splitter: Splitter
+    probabilities: NDArray[np.float64]
+    energy: float
+    method: Method | None
+    engine: str | None
+    settings: MaskSettings
+
+    @staticmethod
+    def of(
+        model: Model,
+        recording: Recording,
+        heard: ListenedWindows,
+        *,
+        method: Method | None = None,
+        engine: str | None = None,
+        settings: MaskSettings = DEFAULT_MASK,
+    ) -> Audition:
+        """Prepare a recording; `heard` is what the model made of it, the rest as for `make_audible`."""
+        return Audition(
+            model,
+            Splitter.of(recording, model.mel),
+            _probabilities(model, heard),
+            _energy(recording),
+            method,
+            engine,
+            settings,
+        )
+
+    def evidence(
+        self, evidence: Levelled, target: Target, rivals: Sequence[Levelled] = ()
+    ) -> AudibleEvidence:
+        """Cut one instrument's evidence out.
+
+        Parameters
+        ----------
+        evidence : ndarray of float64, shape (n_mels, n_frames)
+            Its levelled map (`ml.masks.levelled`).
+        target : Target
+            What relevance started at.
+        rivals : sequence of ndarray, each of the same shape
+            Levelled maps of the other instruments.
+
+        Returns
+        -------
+        AudibleEvidence
+        """
+        model, recording = self.model, self.splitter.recording
+        whole = float(self.probabilities[target.label])
+        n_maps = 1
+        while True:
+            kept, removed = self.splitter.split(evidence_mask(evidence, rivals, self.settings))
+            removed = match_loudness(removed, recording)
+            heard = listen(model, removed)
+            left = float(_probabilities(model, heard)[target.label])
+            if left <= LOST_SHARE * whole or n_maps == self.settings.most_maps or not evidence.any():
+                break
+            evidence = evidence + levelled(self._map_of(heard, target), self.settings)
+            n_maps += 1
+        energy_share = _energy(kept) / self.energy if self.energy > 0.0 else 0.0
+        kept = match_loudness(kept, recording)
+        probability_kept = float(_probabilities(model, listen(model, kept))[target.label])
+        return AudibleEvidence(kept, removed, probability_kept, left, whole, n_maps, energy_share)
+
+    def _map_of(self, heard: ListenedWindows, target: Target) -> NDArray[np.float32]:
+        """A target's relevance map of what was heard, `(n_mels, n_frames)`; silent windows have none."""
+        inputs = heard.inputs
+        maps = np.zeros_like(inputs)
+        (found,) = explain_targets(
+            self.model, inputs[~heard.silent], [target], method=self.method, engine=self.engine
+        )
+        maps[~heard.silent] = found.maps
+        return merge_windows(maps, heard.windows, heard.levels_db.shape[1])
 
 
-def _map_of(
-    model: Model, heard: ListenedWindows, target: Target, method: Method | None, engine: str | None
-) -> NDArray[np.float32]:
-    """A target's relevance map of what was listened to, `(n_mels, n_frames)`; silent windows have none."""
-    maps = np.zeros_like(heard.inputs)
-    (found,) = explain_targets(model, heard.inputs[~heard.silent], [target], method=method, engine=engine)
-    maps[~heard.silent] = found.maps
-    return merge_windows(maps, heard.windows, heard.levels_db.shape[1])
+def _probabilities(model: Model, heard: ListenedWindows) -> NDArray[np.float64]:
+    """Of each label the highest over the windows, as of any recording, `(n_labels,)`."""
+    highest: NDArray[np.float64] = window_probabilities(model, heard).max(axis=0)
+    return highest
 
 
 def _energy(part: Recording) -> float:
     return float(np.square(part.samples, dtype=np.float64).sum())
-
-
-def split(recording: Recording, mask: NDArray[np.float32], mel: MelConfig) -> tuple[Recording, Recording]:
-    """Multiply a recording's spectrum with a mask, and with what the mask leaves.
-
-    Parameters
-    ----------
-    recording : Recording
-    mask : ndarray of float32, shape (n_mels, n_frames)
-        Its mask, 0..1, on the frames of its log-mel.
-    mel : MelConfig
-
-    Returns
-    -------
-    kept, removed : Recording
-        They add up to `recording`.
-    """
-    size, hop = mel.window_samples, mel.hop_samples
-    bins_hz = np.fft.rfftfreq(size, 1.0 / mel.sample_rate_hz)
-    bands = np.interp(bins_hz, mel.frequencies_hz, np.arange(mel.n_mels))  # fractional band of every bin
-    lower = np.floor(bands).astype(int)
-    upper = np.minimum(lower + 1, mel.n_mels - 1)
-    weight = (bands - lower).astype(np.float32)[:, None]
-    gains = (1.0 - weight) * mask[lower] + weight * mask[upper]  # (n_bins, n_frames)
-    padded = np.pad(recording.samples, (0, size))  # so that the last frames are whole
-    spectrum = librosa.stft(padded, n_fft=size, hop_length=hop)
-    missing = spectrum.shape[1] - gains.shape[1]
-    whole_gains = np.pad(gains, ((0, 0), (0, missing)), mode="edge")
-    n_samples = len(recording.samples)
-    kept = librosa.istft(spectrum * whole_gains, n_fft=size, hop_length=hop, length=len(padded))[:n_samples]
-    removed = recording.samples - kept
-    rate, start_s = recording.sample_rate_hz, recording.start_s
-    return Recording(kept, rate, start_s), Recording(removed, rate, start_s)
 
 
 def match_loudness(part: Recording, whole: Recording) -> Recording:
@@ -187,6 +222,6 @@ def match_loudness(part: Recording, whole: Recording) -> Recording:
     level, target = (float(np.sqrt(np.mean(np.square(r.samples, dtype=np.float64)))) for r in (part, whole))
     if level == 0.0:
         return part
-    peak = float(np.abs(part.samples).max())
+    peak = float(max(part.samples.max(), -part.samples.min()))
     gain = min(target / level, LOUDEST_GAIN, max(1.0, PEAK_CEILING / peak))
-    return Recording((part.samples * np.float32(gain)).astype(np.float32), part.sample_rate_hz, part.start_s)
+    return Recording(part.samples * np.float32(gain), part.sample_rate_hz, part.start_s)

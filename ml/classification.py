@@ -6,14 +6,15 @@ model's own threshold for it, or the threshold that was asked for. In a silent w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ml.errors import InvalidRequestError
-from ml.melspec import level_db
+from ml.melspec import MelConfig, level_db
 from ml.model import Model
 from ml.recording import Recording
 from ml.windows import Window, cut_windows, window_inputs, window_levels
@@ -65,16 +66,23 @@ class ListenedWindows:
     windows : tuple of Window
     levels_db : ndarray of float32, shape (n_mels, n_frames)
         The whole recording's log-mel.
-    inputs : ndarray of float32, shape (n_windows, n_mels, window_frames)
+    mel : MelConfig
     silent : ndarray of bool, shape (n_windows,)
     logits : ndarray of float32, shape (n_windows, n_labels)
     """
 
     windows: tuple[Window, ...]
     levels_db: NDArray[np.float32]
-    inputs: NDArray[np.float32]
+    mel: MelConfig
     silent: NDArray[np.bool_]
     logits: NDArray[np.floating]
+
+    @functools.cached_property
+    def inputs(self) -> NDArray[np.float32]:
+        """What the network saw, `(n_windows, n_mels, window_frames)`; made when it is asked for, since all
+        windows of a long recording take twice the room of its log-mel.
+        """
+        return window_inputs(window_levels(self.levels_db, self.windows), self.mel)[0]
 
 
 def listen(model: Model, recording: Recording, on_progress: Progress | None = None) -> ListenedWindows:
@@ -99,17 +107,40 @@ def listen(model: Model, recording: Recording, on_progress: Progress | None = No
         )
     if len(recording.samples) == 0:
         raise InvalidRequestError("The recording is empty.")
-    levels = level_db(recording.samples, model.mel)
-    windows = cut_windows(recording.duration_s, model.mel)
-    inputs, silent = window_inputs(window_levels(levels, windows), model.mel)
-    logits = []
+    levels_db = level_db(recording.samples, model.mel)
+    return listen_to_levels(model, levels_db, cut_windows(recording.duration_s, model.mel), on_progress)
+
+
+def listen_to_levels(
+    model: Model,
+    levels_db: NDArray[np.float32],
+    windows: Sequence[Window],
+    on_progress: Progress | None = None,
+) -> ListenedWindows:
+    """Run the network over windows of a log-mel, some at a time.
+
+    Parameters
+    ----------
+    model : Model
+    levels_db : ndarray of float32, shape (n_mels, n_frames)
+    windows : sequence of Window
+        At least one.
+    on_progress : callable, optional
+        As for `listen`.
+    """
+    logits, silent = [], []
     for first in range(0, len(windows), _PROGRESS_WINDOWS):
         if on_progress is not None:
             on_progress("classifying", first, len(windows))
-        logits.append(model.logits(inputs[first : first + _PROGRESS_WINDOWS]))
+        some = windows[first : first + _PROGRESS_WINDOWS]
+        inputs, are_silent = window_inputs(window_levels(levels_db, some), model.mel)
+        logits.append(model.logits(inputs))
+        silent.append(are_silent)
     if on_progress is not None:
         on_progress("classifying", len(windows), len(windows))
-    return ListenedWindows(windows, levels, inputs, silent, np.concatenate(logits))
+    return ListenedWindows(
+        tuple(windows), levels_db, model.mel, np.concatenate(silent), np.concatenate(logits)
+    )
 
 
 def classify(

@@ -23,7 +23,7 @@ from ml.asking import (
     parts_of_stems,
 )
 from ml.attribution import Attribution, attribute, concepts_of, maps_in_all
-from ml.audible import make_audible
+from ml.audible import Audition
 from ml.classification import Progress, check_threshold, judge, listen
 from ml.explained import (
     ConceptExplanation,
@@ -32,6 +32,7 @@ from ml.explained import (
     InstrumentExplanation,
     Spectrogram,
 )
+from ml.masks import levelled
 from ml.model import Model
 from ml.notes import NoteClaims, PlayedNote, notes_within
 from ml.proof import ground_of, truths_of
@@ -178,24 +179,25 @@ def _explained(
     targets = [each.target for each in maps]
     ground = ground_of(model, part, stems)
     truths = (None,) * len(maps) if ground is None else truths_of(ground, names, targets, merged)
-    window_maps = np.stack([each.evidence.maps for each in maps])  # (n_labels, n_windows, n_mels, n_frames)
-    labels = [target.label for target in targets]
-    n_random = random_draws(len(sounding.inputs))
-    deleted = deletions(model, sounding.inputs, labels, window_maps, n_random=n_random)
+    deleted = deletions(
+        model,
+        sounding.inputs,
+        [target.label for target in targets],
+        [each.evidence.maps for each in maps],
+        n_random=random_draws(len(sounding.inputs)),
+        logits=sounding.heard.logits[list(sounding.indices)],
+    )
     claims = None if notes is None else NoteClaims.of(notes, spectrogram.frequencies_hz, spectrogram.times_s)
+    audition = Audition.of(model, part, sounding.heard, method=asked.method, engine=asked.engine)
+    all_maps = {each.instrument: each.relevance for each in attribution.found}
+    all_maps.update(zip(names, merged, strict=True))
+    claimed = {name: levelled(relevance) for name, relevance in all_maps.items()}
     explained = []
     for place, each in enumerate(maps):
         score, relevance = each.score, each.relevance
         others = [other for other in attribution.found if other.instrument != score.instrument]
-        audible = make_audible(
-            model,
-            part,
-            relevance,
-            score.instrument,
-            against=contrast,
-            others=[other.relevance for other in others],
-            method=asked.method,
-            engine=asked.engine,
+        audible = audition.evidence(
+            claimed[score.instrument], each.target, [claimed[other.instrument] for other in others]
         )
         concepts = concepts_of(each.evidence, sounding, asked.layer)
         conservation = Conservation.of(

@@ -101,11 +101,18 @@ def evidence_mask(
     """
     if not evidence.any():
         return np.zeros(evidence.shape, dtype=np.float32)
-    falling = np.sort(evidence, axis=None)[::-1]
-    place = np.searchsorted(np.cumsum(falling), settings.kept_share * falling.sum())
-    level = falling[min(int(place), len(falling) - 1)]
-    power = settings.sharpness
+    level, power = _level_of_share(evidence, settings.kept_share), settings.sharpness
     rivals = np.full(evidence.shape, level**power) + sum(other**power for other in others)
     claimed = evidence**power
     mask = np.divide(claimed, claimed + rivals, out=np.zeros_like(claimed), where=claimed > 0.0)
     return mask.astype(np.float32)
+
+
+def _level_of_share(evidence: Levelled, share: float) -> float:
+    """The level down to which the highest cells hold a share of the sum."""
+    total = evidence.sum()
+    # All cells below this hold less than the rest of the sum together: the level lies above it.
+    least = (1.0 - share) * total / evidence.size
+    falling = np.sort(evidence[evidence >= least])[::-1]
+    place = int(np.searchsorted(np.cumsum(falling), share * total))
+    return float(falling[min(place, len(falling) - 1)])

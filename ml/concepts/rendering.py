@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.audible import split
 from ml.concepts.atlas import Atlas, InvalidAtlasError
 from ml.concepts.pinpoint import field_maps
 from ml.concepts.receptive_field import Field
@@ -23,6 +22,7 @@ from ml.model import Model
 from ml.recording import Recording
 from ml.relevance.layer_relevance import Start
 from ml.relevance.methods import method_named
+from ml.splitting import Splitter
 from ml.synthesis.mix import render_clip
 from ml.synthesis.render import SAMPLE_RATE_HZ
 from ml.synthesis.soundfonts import find_bank
@@ -130,7 +130,7 @@ def cut(recording: Recording, field: Field, mel: MelConfig) -> Recording:
     if field.end_band - field.first_band < mel.n_mels:
         mask = np.zeros((mel.n_mels, mel.n_frames(len(recording.samples))), dtype=np.float32)
         mask[field.bands] = 1.0
-        recording, _ = split(recording, mask, mel)
+        recording, _ = Splitter.of(recording, mel).split(mask)
     first = field.first_frame * mel.hop_samples
     end = (field.end_frame - 1) * mel.hop_samples
     samples = recording.samples[first:end].copy()

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.classification import Classification, ListenedWindows, judge
+from ml.classification import Classification, judge, listen_to_levels
 from ml.dataset.reader import SplitReader
 from ml.model import Model
 from ml.synthesis.plan import Split
-from ml.windows import cut_windows, window_inputs, window_levels
+from ml.windows import cut_windows
 
 SPLIT: Split = "validation"  # what a model may have been trained on is no test
 
@@ -39,9 +39,7 @@ class StoredClip:
 
 def _judged(model: Model, levels: NDArray[np.float32]) -> Classification:
     duration_s = (levels.shape[1] - 1) * model.mel.hop_samples / model.mel.sample_rate_hz
-    windows = cut_windows(duration_s, model.mel)
-    inputs, silent = window_inputs(window_levels(levels, windows), model.mel)
-    return judge(model, ListenedWindows(windows, levels, inputs, silent, model.logits(inputs)), 0.0, None)
+    return judge(model, listen_to_levels(model, levels, cut_windows(duration_s, model.mel)), 0.0, None)
 
 
 @functools.lru_cache(maxsize=4)

@@ -109,12 +109,13 @@ def deletions(
     model: Model,
     inputs: NDArray[np.floating],
     labels: Sequence[int],
-    relevance: NDArray[np.floating],
+    relevance: NDArray[np.floating] | Sequence[NDArray[np.floating]],
     *,
     n_random: int = N_RANDOM,
     seed: int = 0,
+    logits: NDArray[np.floating] | None = None,
 ) -> tuple[DeletionScores, ...]:
-    """Delete what matters most to each label; ``n_labels + n_random + 2`` forward passes per window.
+    """Delete what matters most to each label; ``n_labels + n_random + 1`` forward passes per window.
 
     Parameters
     ----------
@@ -122,18 +123,24 @@ def deletions(
     inputs : ndarray of float32, shape (n_windows, n_mels, n_frames)
         Scaled, those with sound.
     labels : sequence of int
-    relevance : ndarray, shape (n_labels, n_windows, n_mels, n_frames)
+    relevance : ndarray, shape (n_labels, n_windows, n_mels, n_frames), or sequence of ndarray
         Each label's map of each window.
     n_random : int
         Random draws per window, at least 1.
     seed : int
         Of the random draws.
+    logits : ndarray of float32, shape (n_windows, n_labels), optional
+        What the network makes of the inputs, where that is known already; otherwise one pass more.
 
     Returns
     -------
     tuple of DeletionScores
         One for each label; all zero for no windows.
     """
+    if len(inputs) == 0:
+        return (DeletionScores(0.0, 0.0, 0.0),) * len(labels)
+    whole = model.logits(inputs) if logits is None else logits
+    whole = whole[:, list(labels)].astype(np.float64)  # (n_windows, n_labels)
     rng = np.random.default_rng(seed)
     drops = np.zeros((len(inputs), len(labels), 3))
     for place, cells in enumerate(inputs):
@@ -142,13 +149,12 @@ def deletions(
         ranks = (*by_relevance, window.by_power(), *window.drawn(n_random, rng))
         n_deleted = window.count(FRACTION)
         variants = window.without(np.stack([rank < n_deleted for rank in ranks]))
-        logits = model.logits(np.concatenate([window.cells[None], variants]))
-        fallen = (logits[0] - logits[1:]).astype(np.float64)[:, list(labels)]  # (n_ranks, n_labels)
+        left = model.logits(variants)[:, list(labels)].astype(np.float64)  # (n_ranks, n_labels)
+        fallen = whole[place] - left
         drops[place, :, 0] = np.diagonal(fallen[: len(labels)])
         drops[place, :, 1] = fallen[len(labels) + 1 :].mean(axis=0)
         drops[place, :, 2] = fallen[len(labels)]
-    means = drops.mean(axis=0) if len(inputs) else drops.sum(axis=0)
-    return tuple(DeletionScores(*(float(drop) for drop in of_label)) for of_label in means)
+    return tuple(DeletionScores(*(float(drop) for drop in of_label)) for of_label in drops.mean(axis=0))
 
 
 def faithfulness_curves(

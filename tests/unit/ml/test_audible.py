@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ml.audible import LOST_SHARE, PEAK_CEILING, make_audible, match_loudness, split
+from ml.audible import LOST_SHARE, PEAK_CEILING, make_audible, match_loudness
 from ml.classification import classify
 from ml.explanation import Explanation
 from ml.masks import DEFAULT_MASK
@@ -17,6 +17,7 @@ from ml.model import Model
 from ml.recording import Recording
 from ml.relevance.engine import explain_targets
 from ml.relevance.target import Target
+from ml.splitting import Splitter
 
 MEL = MelConfig()
 RATE = MEL.sample_rate_hz
@@ -33,12 +34,12 @@ def test_kept_and_removed_add_up_and_trivial_masks_are_trivial() -> None:
     recording = Recording(np.random.default_rng(0).normal(0.0, 0.1, 50_000).astype(np.float32), RATE)
     n_frames = MEL.n_frames(50_000)
     mask = np.random.default_rng(1).random((MEL.n_mels, n_frames)).astype(np.float32)
-    kept, removed = split(recording, mask, MEL)
+    kept, removed = Splitter.of(recording, MEL).split(mask)
     np.testing.assert_allclose(kept.samples + removed.samples, recording.samples, atol=FLOAT32)
-    everything, nothing = split(recording, np.ones_like(mask), MEL)
+    everything, nothing = Splitter.of(recording, MEL).split(np.ones_like(mask))
     np.testing.assert_allclose(everything.samples, recording.samples, atol=FLOAT32)
     assert np.abs(nothing.samples).max() < FLOAT32
-    assert not split(recording, np.zeros_like(mask), MEL)[0].samples.any()
+    assert not Splitter.of(recording, MEL).split(np.zeros_like(mask))[0].samples.any()
 
 
 def test_a_mask_on_one_tone_keeps_it_and_removes_it() -> None:
@@ -46,7 +47,7 @@ def test_a_mask_on_one_tone_keeps_it_and_removes_it() -> None:
     n_frames = MEL.n_frames(len(recording.samples))
     mask = np.zeros((MEL.n_mels, n_frames), dtype=np.float32)
     mask[MEL.frequencies_hz < 1_500.0] = 1.0
-    kept, removed = split(recording, mask, MEL)
+    kept, removed = Splitter.of(recording, MEL).split(mask)
     middle = slice(4_096, -4_096)
     np.testing.assert_allclose(kept.samples[middle], tone(440.0)[middle], atol=1e-3)
     np.testing.assert_allclose(removed.samples[middle], tone(5_000.0)[middle], atol=1e-3)

@@ -84,6 +84,7 @@ def test_the_drop_is_that_of_deleting_patch_by_patch(
         assert found[row].drop == pytest.approx(np.mean(drops), abs=FLOAT64)
     alone = deletion(model, windows, 2, relevance[0])
     assert alone.drop == pytest.approx(found[0].drop, abs=FLOAT64)
+    assert deletions(model, windows, [2, 0], list(relevance), logits=model.logits(windows)) == found
 
 
 def test_what_really_matters_drops_most(
