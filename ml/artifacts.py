@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.io import wavfile
 
 from ml.artifact_names import (
@@ -31,12 +30,13 @@ from ml.artifact_names import (
 )
 from ml.checkpoint import ModelCard
 from ml.classification import Classification, Progress
+from ml.colours import TRUTH
 from ml.concepts.atlas import Atlas
 from ml.drawing import MapScale, MapSheet, draw_spectrogram
-from ml.explained import ConceptExplanation, Explanation, InstrumentExplanation, Spectrogram
+from ml.explained import ConceptExplanation, Explanation, InstrumentExplanation
 from ml.exports import evidence_table, instruments_table, jams_document, timeline_table
+from ml.npz import MapFiles
 from ml.overview import draw_overview
-from ml.pictures import TRUTH
 from ml.recording import Recording
 from ml.results import classification_result, explanation_result
 
@@ -106,18 +106,19 @@ def explanation_artifacts(
     """
     step = _Steps(explanation, on_progress)
     spectrogram = explanation.spectrogram
+    arrays = MapFiles(spectrogram)
     yield from _heard_files(explanation.recording, explanation.classification, card, explanation, atlas)
     yield Artifact(EVIDENCE_NAME, CSV, evidence_table(explanation))
     step()
     yield Artifact(OVERVIEW_NAME, PNG, draw_overview(explanation))
     step()
     yield Artifact(f"{SPECTROGRAM_NAME}.png", PNG, draw_spectrogram(spectrogram, "Log-mel spectrogram"))
-    yield Artifact(f"{SPECTROGRAM_NAME}.npz", NPZ, _npz("level_db", spectrogram.level_db, spectrogram))
+    yield Artifact(f"{SPECTROGRAM_NAME}.npz", NPZ, arrays.npz("level_db", spectrogram.level_db))
     sheet = MapSheet(spectrogram) if explanation.instruments else None
     for instrument in explanation.instruments:
         assert sheet is not None
-        yield from _instrument_files(instrument, spectrogram, sheet, step)
-    yield from _mask_files(explanation, step)
+        yield from _instrument_files(instrument, sheet, arrays, step)
+    yield from _mask_files(explanation, arrays, step)
     step()
 
 
@@ -141,7 +142,7 @@ def _heard_files(
 
 
 def _instrument_files(
-    instrument: InstrumentExplanation, spectrogram: Spectrogram, sheet: MapSheet, step: Callable[[], None]
+    instrument: InstrumentExplanation, sheet: MapSheet, arrays: MapFiles, step: Callable[[], None]
 ) -> Iterator[Artifact]:
     """An instrument's map, its sounds and its concepts, all maps on one scale."""
     scale = MapScale.of(instrument.relevance_map)
@@ -153,12 +154,12 @@ def _instrument_files(
     for name, relevance, title in maps:
         step()
         yield Artifact(f"{name}.png", PNG, sheet.draw(relevance, title, scale))
-        yield Artifact(f"{name}.npz", NPZ, _npz("relevance", relevance, spectrogram))
+        yield Artifact(f"{name}.npz", NPZ, arrays.npz("relevance", relevance))
     for part, sound in (("kept", instrument.audible.kept), ("removed", instrument.audible.removed)):
         yield Artifact(evidence_name(instrument, part), WAV, pcm_wav(sound))
 
 
-def _mask_files(explanation: Explanation, step: Callable[[], None]) -> Iterator[Artifact]:
+def _mask_files(explanation: Explanation, arrays: MapFiles, step: Callable[[], None]) -> Iterator[Artifact]:
     """What the maps should look like, where the stems say so."""
     proven = [
         (instrument, instrument.quality.truth)
@@ -174,7 +175,7 @@ def _mask_files(explanation: Explanation, step: Callable[[], None]) -> Iterator[
         name, title = mask_name(instrument), f"{instrument.instrument}: its true share, from its stem"
         scale = MapScale(1.0, MapScale.of(truth.share).step)
         yield Artifact(f"{name}.png", PNG, sheet.draw(truth.share, title, scale))
-        yield Artifact(f"{name}.npz", NPZ, _npz("share", truth.share, spectrogram))
+        yield Artifact(f"{name}.npz", NPZ, arrays.npz("share", truth.share))
 
 
 class _Steps:
@@ -208,13 +209,6 @@ def _concept_title(instrument: InstrumentExplanation, concept: ConceptExplanatio
     else:
         words = f"channel {concept.channel} of {concept.layer}"
     return f"{instrument.instrument}: {words}, {concept.share:+.1%} of all relevance"
-
-
-def _npz(key: str, values: NDArray[np.float32], spectrogram: Spectrogram) -> bytes:
-    buffer = io.BytesIO()
-    arrays = {key: values, "frequencies_hz": spectrogram.frequencies_hz, "times_s": spectrogram.times_s}
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _wav(recording: Recording) -> bytes:

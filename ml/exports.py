@@ -22,6 +22,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib.metadata import version
 
 from ml.checkpoint import ModelCard
@@ -196,7 +197,7 @@ def _evidence(explanation: Explanation, card: ModelCard, atlas: Atlas | None) ->
 def _annotation(
     namespace: str, recording: Recording, card: ModelCard, *, rules: str, data: list[_Json], sandbox: _Json
 ) -> _Json:
-    program = version("timbrescope")
+    program = _version()
     return {
         "namespace": namespace,
         "annotation_metadata": {
@@ -211,6 +212,11 @@ def _annotation(
         "data": data,
         "sandbox": sandbox,
     }
+
+
+@cache
+def _version() -> str:
+    return version("timbrescope")  # reads a file, and takes longer than all else here
 
 
 def _observation(start_s: float, end_s: float, value: object, confidence: float | None) -> _Json:

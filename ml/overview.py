@@ -6,21 +6,25 @@ since the question is where each instrument's evidence lies, not whose is larger
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 
-from ml.drawing import DOTS_PER_INCH, png, put
+from ml.axes import TimeTicks, frequency_axis, time_axis
 from ml.explained import Explanation, InstrumentExplanation
-from ml.pictures import Canvas, LogFrequencyGrid, saturation
+from ml.lettering import Box, box, put, write
+from ml.pictures import Canvas, saturation
+from ml.png import png
 
 PANEL_ROWS, PANEL_COLUMNS = 200, 324  # pixels
 LEFT, RIGHT, TOP, BOTTOM = 80, 14, 34, 50  # margins; at the top room for the first row's titles
 BETWEEN_ROWS, BETWEEN_COLUMNS = 30, 14
 TICKS_HZ = (110, 440, 1760, 7040)
+MOST_TIME_STEPS = 8
+TITLE, NUMBER = 9.0, 8.0  # sizes of type, in points
+TITLE_ABOVE, TIME_ABOVE, FREQUENCY_BASELINE = (
+    6,
+    10,
+    19,
+)  # pixels above a panel, above the lower edge, from the left
 
 
 def draw_overview(explanation: Explanation) -> bytes:
@@ -46,30 +50,25 @@ def draw_overview(explanation: Explanation) -> bytes:
     n_down = -(-len(panels) // n_across)
     width = LEFT + n_across * PANEL_COLUMNS + (n_across - 1) * BETWEEN_COLUMNS + RIGHT
     height = TOP + n_down * PANEL_ROWS + (n_down - 1) * BETWEEN_ROWS + BOTTOM
-    figure = Figure(figsize=(width / DOTS_PER_INCH, height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
-    agg = cast(Any, FigureCanvasAgg(figure))  # matplotlib's canvases are not typed
-    corners = []
-    for place, (title, _) in enumerate(panels):
-        row, column = divmod(place, n_across)
-        top = TOP + row * (PANEL_ROWS + BETWEEN_ROWS)
-        left = LEFT + column * (PANEL_COLUMNS + BETWEEN_COLUMNS)
-        corners.append((top, left))
-        axes = figure.add_axes(
-            (
-                left / width,
-                1.0 - (top + PANEL_ROWS) / height,
-                PANEL_COLUMNS / width,
-                PANEL_ROWS / height,
-            )
+    pixels = np.full((height, width, 3), 255, dtype=np.uint8)
+    times_s = explanation.spectrogram.times_s
+    first_s, last_s = float(times_s[0]), max(float(times_s[-1]), float(times_s[0]) + 0.01)
+    ticks = TimeTicks.between(first_s, last_s, MOST_TIME_STEPS)
+    for number, (title, picture) in enumerate(panels):
+        row, column = divmod(number, n_across)
+        place = Box(
+            TOP + row * (PANEL_ROWS + BETWEEN_ROWS),
+            LEFT + column * (PANEL_COLUMNS + BETWEEN_COLUMNS),
+            PANEL_ROWS,
+            PANEL_COLUMNS,
         )
-        axes.set_title(title, fontsize=9, pad=4)
-        _ticks(axes, explanation, canvas.grid, left=column == 0, below=place + n_across >= len(panels))
-    figure.text(8 / width, 0.5, "frequency (Hz)", rotation=90, va="center", fontsize=9)
-    figure.text((LEFT + width - RIGHT) / 2 / width, 10 / height, "time (s)", ha="center", fontsize=9)
-    agg.draw()
-    pixels = np.array(agg.buffer_rgba())[..., :3]
-    for (top, left), (_, picture) in zip(corners, panels, strict=True):
-        put(pixels, picture, top, left)
+        box(pixels, place)
+        frequency_axis(pixels, canvas.grid.heights(TICKS_HZ), place, NUMBER, has_numbers=column == 0)
+        time_axis(pixels, ticks, place, NUMBER, has_numbers=number + n_across >= len(panels))
+        write(pixels, title, TITLE, (place.left + PANEL_COLUMNS / 2, place.top - TITLE_ABOVE))
+        put(pixels, picture, place)
+    write(pixels, "frequency (Hz)", TITLE, (FREQUENCY_BASELINE, height / 2), upwards=True)
+    write(pixels, "time (s)", TITLE, ((LEFT + width - RIGHT) / 2, height - TIME_ABOVE))
     return png(pixels)
 
 
@@ -86,12 +85,3 @@ def _title(instrument: InstrumentExplanation) -> str:
     against = "" if instrument.contrast is None else f" rather than {instrument.contrast}"
     absent = "" if instrument.found else ", not found"
     return f"{instrument.instrument}{against} ({instrument.probability:.2f}{absent})"
-
-
-def _ticks(axes: Axes, explanation: Explanation, grid: LogFrequencyGrid, *, left: bool, below: bool) -> None:
-    """Ticks on all panels, numbers on the outer ones."""
-    shown_hz = [hz for hz in TICKS_HZ if grid.lowest_hz <= hz <= grid.highest_hz]
-    axes.set_yticks([grid.position(hz) for hz in shown_hz], [f"{hz:,}" if left else "" for hz in shown_hz])
-    times_s = explanation.spectrogram.times_s
-    axes.set_xlim(float(times_s[0]), max(float(times_s[-1]), float(times_s[0]) + 0.01))
-    axes.tick_params(labelsize=8, labelbottom=below)

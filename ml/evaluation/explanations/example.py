@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from ml.colours import TRUTH
 from ml.drawing import TICKS_HZ
 from ml.evaluation.explanations.contenders import Contender
 from ml.evaluation.explanations.examining import ScoredClip
@@ -21,7 +22,7 @@ from ml.evaluation.explanations.scene import HeardScene, Scene
 from ml.evaluation.figures import MEDIUM, SMALL, blank_figure, png_of
 from ml.evaluation.listening import loaded
 from ml.explained import Spectrogram
-from ml.pictures import TRUTH, Canvas, LogFrequencyGrid, saturation
+from ml.pictures import Canvas, LogFrequencyGrid, saturation
 from ml.truth.scores import MapScores
 
 _ROWS, _COLUMNS = 320, 400  # of each panel, about as many as it has pixels

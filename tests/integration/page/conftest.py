@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from ml.drawing import png
+from ml.png import png
 from tests.integration.processes import ROOT, Stack, start_api
 
 FLAGS = (

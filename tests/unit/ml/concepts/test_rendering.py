@@ -16,7 +16,7 @@ from ml.drawing import GAP_ROWS, LEFT, MAP_ROWS, N_COLUMNS, STRIP_ROWS, TOP, Map
 from ml.errors import UnknownConceptError
 from ml.melspec import MelConfig, level_db
 from ml.model import Model
-from ml.pictures import RELEVANCE, Canvas
+from ml.pictures import Canvas
 from ml.recording import Recording
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.mix import render_clip
@@ -74,9 +74,9 @@ def test_the_picture_is_all_map(rendered: RenderedReference) -> None:
         pixels = np.asarray(picture.convert("RGB")).astype(int)
     spectrogram, n_rows = rendered.spectrogram, MAP_ROWS + GAP_ROWS + STRIP_ROWS
     canvas = Canvas.of(spectrogram, n_rows, N_COLUMNS)
-    expected = canvas.over_levels(rendered.relevance, MapScale.of(rendered.relevance).cell, RELEVANCE)
+    expected = canvas.over_levels(rendered.relevance, MapScale.of(rendered.relevance).cell)
     plot = pixels[TOP + 1 : TOP + n_rows - 1, LEFT + 1 : LEFT + N_COLUMNS - 1]
-    assert np.array_equal(plot, np.rint(expected[1:-1, 1:-1] * 255.0).astype(int))
+    assert np.array_equal(plot, expected[1:-1, 1:-1])
 
 
 def test_rendering_again_gives_the_same(
