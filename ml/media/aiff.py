@@ -76,7 +76,7 @@ def read_aiff(data: bytes, limits: MediaLimits) -> AudioStream:
     )
 
 
-def _samples(data: bytes, sound: Chunk, n_bytes: int) -> bytes:
+def _samples(data: bytes, sound: Chunk, n_bytes: int) -> memoryview:
     if sound.end > len(data):
         raise TruncatedMediaError(
             f"The AIFF file is cut off: its header promises {sound.size} bytes of samples, "
@@ -90,7 +90,7 @@ def _samples(data: bytes, sound: Chunk, n_bytes: int) -> bytes:
             f"The AIFF header contradicts itself: {n_bytes} bytes of samples are announced, "
             f"{max(0, sound.end - start)} lie in the 'SSND' chunk."
         )
-    return data[start : start + n_bytes]
+    return memoryview(data)[start : start + n_bytes]
 
 
 def _encoding(compression: bytes, bits: int) -> tuple[int, SampleEncoding]:

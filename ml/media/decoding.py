@@ -27,6 +27,7 @@ from ml.media.stream import AudioStream
 BLOCK_SAMPLES = 1 << 18
 # Integers that were written as float without scaling stay below; their power still fits into float32.
 MAX_LEVEL = 2.0**32
+SPARE_SAMPLES = 1 << 10  # a resampler rounds up
 RESAMPLING_QUALITY = "HQ"
 # What libsndfile states where a FLAC stream or a chained Ogg does not say how long it is.
 UNKNOWN_LENGTH = 2**63 - 1
@@ -58,13 +59,27 @@ def decode_audio(
         frames, less sound than promised, more sound than allowed.
     """
     stream = read_stream(data, limits)
-    blocks = list(_resampled(_mono_blocks(stream, limits), stream.sample_rate_hz, sample_rate_hz))
-    samples = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
+    blocks = _resampled(_mono_blocks(stream, limits), stream.sample_rate_hz, sample_rate_hz)
+    expected = min(stream.duration_s, limits.max_duration_s) * sample_rate_hz
+    samples = _joined(blocks, int(expected) + SPARE_SAMPLES)
     if samples.size == 0:
         raise NoSamplesError(
             f"The file's sound is shorter than one sample at {sample_rate_hz} Hz: "
             f"{stream.n_frames} samples at {stream.sample_rate_hz} Hz."
         )
+    return samples
+
+
+def _joined(blocks: Iterator[NDArray[np.float32]], n_expected: int) -> NDArray[np.float32]:
+    """Lay blocks behind each other in one array `(n,)`, so that the sound is never held twice."""
+    samples = np.empty(n_expected, dtype=np.float32)
+    n_filled = 0
+    for block in blocks:
+        if n_filled + len(block) > len(samples):
+            samples.resize(n_filled + n_filled // 4 + len(block), refcheck=False)
+        samples[n_filled : n_filled + len(block)] = block
+        n_filled += len(block)
+    samples.resize(n_filled, refcheck=False)
     return samples
 
 
@@ -79,14 +94,29 @@ class _ForwardReader(sf.SoundFile):  # type: ignore[misc]  # soundfile carries n
         return False
 
 
-class _Bytes(io.BytesIO):
-    """Bytes for libsndfile, whose damaged-file paths seek before the start; an exception there would only be
-    printed.
+class _Bytes:
+    """Bytes for libsndfile, read where they lie.
+
+    What is damaged makes libsndfile seek before the start; an exception there would only be printed.
     """
 
+    def __init__(self, data: bytes | memoryview) -> None:
+        self._data = memoryview(data)
+        self._position = 0
+
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: len(self.getbuffer())}[whence]
-        return super().seek(max(0, origin + offset))
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: len(self._data)}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, room: memoryview) -> int:
+        found = self._data[self._position : self._position + len(room)]
+        room[: len(found)] = found
+        self._position += len(found)
+        return len(found)
 
 
 def _open(stream: AudioStream) -> _ForwardReader:
@@ -127,7 +157,7 @@ def _mono_blocks(stream: AudioStream, limits: MediaLimits) -> Iterator[NDArray[n
                 _check_samples(block, n_decoded, stream.sample_rate_hz)
                 n_decoded += len(block)
                 check_duration(n_decoded / stream.sample_rate_hz, limits, is_whole=False)
-                yield block.mean(axis=1, dtype=np.float32)  # (n,)
+                yield _mono(block)
     except sf.SoundFileError as error:
         raise CorruptMediaError(
             f"The {name} data cannot be decoded after {n_decoded / stream.sample_rate_hz:.3f} s: "
@@ -143,9 +173,17 @@ def _mono_blocks(stream: AudioStream, limits: MediaLimits) -> Iterator[NDArray[n
         )
 
 
+def _mono(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels, `(n,)`; channel by channel, since there are few."""
+    mono = block[:, 0]
+    for channel in range(1, block.shape[1]):
+        mono = mono + block[:, channel]
+    return mono if block.shape[1] == 1 else mono / np.float32(block.shape[1])
+
+
 def _check_samples(block: NDArray[np.float32], n_before: int, sample_rate_hz: int) -> None:
     """Refuse NaN, infinity and levels whose power would overflow."""
-    peak = float(np.abs(block).max())  # NaN if there is one
+    peak = max(float(block.max()), -float(block.min()))  # NaN if there is one
     if peak <= MAX_LEVEL:
         return
     frame, channel = np.argwhere(~(np.abs(block) <= MAX_LEVEL))[0]

@@ -30,7 +30,7 @@ class AudioStream:
         As the header states them.
     n_frames : int
         Length in sample instants: exact for plain samples and MP3, claimed by the header otherwise.
-    payload : bytes
+    payload : bytes or memoryview
         What the decoder is given: the bare samples where `encoding` is set, else a whole file.
     encoding : SampleEncoding or None
         Set where the samples are plain and need no codec.
@@ -40,7 +40,7 @@ class AudioStream:
     sample_rate_hz: int
     channels: int
     n_frames: int
-    payload: bytes
+    payload: bytes | memoryview
     encoding: SampleEncoding | None = None
 
     @property

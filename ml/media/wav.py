@@ -97,7 +97,7 @@ def _read_samples(data: bytes, fmt: bytes, chunk: Chunk, limits: MediaLimits) ->
         sample_rate_hz=sample_rate_hz,
         channels=channels,
         n_frames=n_frames,
-        payload=data[chunk.start : chunk.start + n_frames * frame_bytes],
+        payload=memoryview(data)[chunk.start : chunk.start + n_frames * frame_bytes],
         encoding=SampleEncoding(subtype=subtype, byte_order="LITTLE"),
     )
 
