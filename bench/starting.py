@@ -28,7 +28,7 @@ from worker.catalog import Catalog
 
 N_STARTS = 5
 PATIENCE_S = 120.0
-POLL_S = 0.002
+POLL_S = 0.01
 
 NOTHING = (sys.executable, "-c", "pass")
 API_IMPORT = (sys.executable, "-c", "import service.run")

@@ -17,7 +17,7 @@ from service.edge.protocol import EdgeConfig
 from service.settings import ServiceSettings
 from worker import tracing
 from worker.logs import configure_logging
-from worker.memory import return_large_blocks
+from worker.memory import made_to_stay, return_large_blocks
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,9 @@ def main(settings: ServiceSettings) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     tracing.start("timbrescope-api")
     try:
-        Server(settings).run()
+        with made_to_stay():
+            server = Server(settings)
+        server.run()
     finally:
         tracing.stop()
 

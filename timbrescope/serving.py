@@ -59,13 +59,15 @@ def up(host: Host = None, port: Port = None) -> None:
 
 def api(host: Host = None, port: Port = None) -> None:
     """Start the API alone; it needs a Redis and, somewhere, workers."""
-    from service.settings import ServiceSettings
+    from worker.memory import made_to_stay
+
+    with made_to_stay():
+        from service.run import main
+        from service.settings import ServiceSettings
 
     settings = load(ServiceSettings, host=host, port=port)
     if settings.keys_are_required and settings.admin_key is None:
         require_a_key(settings.redis_url)
-    from service.run import main
-
     main(settings)
 
 
@@ -94,8 +96,11 @@ def worker(
     ] = False,
 ) -> None:
     """Start a worker alone; any number of them, on any machines, may share one Redis."""
-    from worker.run import main
-    from worker.settings import WorkerSettings
+    from worker.memory import made_to_stay
+
+    with made_to_stay():
+        from worker.run import main
+        from worker.settings import WorkerSettings
 
     settings = load(WorkerSettings, concurrency=concurrency)
     raise typer.Exit(_look_for_worker(settings.redis_url) if check else main(settings))

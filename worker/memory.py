@@ -1,13 +1,20 @@
-"""Giving memory back to the system once a large upload or result is done with.
+"""Memory of a process that stays: large blocks go back to the system, and what was imported is left alone.
 
 Conventions: glibc keeps blocks of up to 32 MB for later once it has seen such, in an arena for each thread.
 So a process that handles recordings in threads grows to many times what it holds: uploads of 25 MB left an
 API of 95 MiB at 490 MiB, and with this at 110 MiB. With a fixed threshold every large block is the system's
 own and goes back when it is freed.
+
+Imports make objects by the hundred thousand, which stay, so the garbage collector rests meanwhile and passes
+them over ever after: that is a sixth of a start, and what a fork shares is not copied by the child's first
+collection.
 """
 
 import ctypes
+import gc
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 log = logging.getLogger(__name__)
 
@@ -23,3 +30,16 @@ def return_large_blocks() -> bool:
         log.debug("this machine's allocator is left as it is")
         return False
     return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES))
+
+
+@contextmanager
+def made_to_stay() -> Iterator[None]:
+    """What is made meanwhile, and whatever there was before, is no longer looked through for garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()

@@ -6,12 +6,12 @@ instead, for a forked process cannot use one that its parent has looked at, and 
 parent computes nothing and has a single thread, so a fork copies no half-done work.
 """
 
-import gc
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
+from worker.memory import made_to_stay
 from worker.settings import WorkerSettings
 
 StartMethod = Literal["fork", "spawn"]
@@ -33,8 +33,7 @@ def start_method(settings: WorkerSettings) -> StartMethod:
 
 
 def make_ready_to_fork() -> None:
-    """In the parent: imports what computes, and keeps the garbage collector from copying shared pages."""
-    for module in COMPUTING:
-        import_module(module)
-    gc.collect()
-    gc.freeze()
+    """In the parent: imports what computes."""
+    with made_to_stay():
+        for module in COMPUTING:
+            import_module(module)

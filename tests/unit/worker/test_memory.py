@@ -1,10 +1,13 @@
 """Memory that is given back."""
 
+import gc
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from worker.memory import made_to_stay
 
 GROWTH = """
 import threading
@@ -34,3 +37,17 @@ print(resident() - before)
 def test_large_blocks_go_back() -> None:
     done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 20_000_000  # 270,000,000 without
+
+
+def test_the_collector_rests_while_things_are_made_to_stay_and_leaves_them_alone() -> None:
+    before = gc.get_freeze_count()
+    try:
+        with made_to_stay():
+            assert not gc.isenabled()
+            with made_to_stay():
+                kept = [[] for _ in range(1_000)]  # type: ignore[var-annotated]
+            assert not gc.isenabled()
+        assert gc.isenabled()
+        assert gc.get_freeze_count() >= before + len(kept)
+    finally:
+        gc.unfreeze()
