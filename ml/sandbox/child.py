@@ -1,9 +1,11 @@
 """The child: one recording, one task, one answer, and an end.
 
-Conventions: it runs in a process that was forked for it. It binds itself before it reads the recording, holds
-no other open file than its conversation, and ends without running anything that its parent had prepared for
-its own end.
+Conventions: it runs in a process that was forked for it, a little ahead of its recording: it makes itself ready
+and waits for its conversation. It binds itself before it reads the recording, holds no other open file than its
+conversation, and ends without running anything that its parent had prepared for its own end.
 """
+
+from __future__ import annotations
 
 import os
 import signal
@@ -11,15 +13,16 @@ import socket
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from ml.errors import TimbrescopeError
 from ml.sandbox.errors import error_document
 from ml.sandbox.limits import SandboxLimits, confine, die_with
 from ml.sandbox.wire import MAX_FAULT_CHARACTERS, frame, read_frame
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 CONVERSATION_FD = 3
 PROGRESS_EVERY_S = 0.1
@@ -50,6 +53,8 @@ class Answer:
         """Samples `(n,)`, of the result's first part or of another; parts come one after the other."""
         if len(samples) == 0:
             return
+        import numpy as np  # here already, where there are tasks that have samples
+
         self._conversation.sendall(frame({"kind": "sound", "part": part, "n_samples": len(samples)}))
         self._conversation.sendall(np.ascontiguousarray(samples, np.float32).data.cast("B"))
 
@@ -57,17 +62,18 @@ class Answer:
 Task = Callable[[dict[str, Any], bytes, Answer], dict[str, object]]
 
 
-def run(conversation_fd: int, tasks: Mapping[str, Task], parent_pid: int) -> None:
-    """Be the child. Does not return."""
+def run(handover_fd: int, tasks: Mapping[str, Task], parent_pid: int) -> None:
+    """Be the child, whose conversation is handed over once there is one. Does not return."""
     try:
         die_with(parent_pid)
-        _leave_the_parent_behind(conversation_fd)
-        _do(tasks)
+        _leave_the_parent_behind(handover_fd)
+        if _await_conversation():
+            _do(tasks)
     finally:
         os._exit(0)
 
 
-def _leave_the_parent_behind(conversation_fd: int) -> None:
+def _leave_the_parent_behind(handover_fd: int) -> None:
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -75,9 +81,20 @@ def _leave_the_parent_behind(conversation_fd: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
-    if conversation_fd != CONVERSATION_FD:
-        os.dup2(conversation_fd, CONVERSATION_FD)
+    if handover_fd != CONVERSATION_FD:
+        os.dup2(handover_fd, CONVERSATION_FD)
     os.closerange(CONVERSATION_FD + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _await_conversation() -> bool:
+    """Puts the conversation in the place of the handover; False when none will come."""
+    handover = socket.socket(fileno=CONVERSATION_FD)
+    _, fds, _, _ = socket.recv_fds(handover, 1, 1)
+    handover.detach()
+    for fd in fds:
+        os.dup2(fd, CONVERSATION_FD)
+        os.close(fd)
+    return len(fds) == 1
 
 
 def _do(tasks: Mapping[str, Task]) -> None:

@@ -32,8 +32,14 @@ PASSED_ON = (
     "DYLD_FALLBACK_LIBRARY_PATH",
     "TIMBRESCOPE_SOUNDFONT_PATH",
 )
-# One computing thread, so that a fork leaves none behind, and one arena of memory, which limits count.
-CALM = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+# One computing thread, so that a fork leaves none behind; one arena of memory, which limits count, in huge
+# pages and in one piece: a fork copies an entry for each page, and a child's sound would take a thousand.
+CALM = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432",
+}
 # A recording is handed over in few pieces.
 SEND_BUFFER_BYTES = 1 << 20
 STOP_S = 5.0

@@ -72,6 +72,7 @@ def _look_around(_arguments: dict[str, Any], data: bytes, _answer: Answer) -> di
         "n_bytes": len(data),
         "core": Path("/proc/self/limits").read_text().split("Max core file size")[1].split()[0],
         "group": os.getpgrp(),
+        "pid": os.getpid(),
     }
 
 

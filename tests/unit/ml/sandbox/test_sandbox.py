@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -38,6 +39,23 @@ def children(sandbox: Sandbox) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def at_work(sandbox: Sandbox) -> list[int]:
+    """Those of them that have a recording: they have bound themselves to write no files."""
+    return [pid for pid in children(sandbox) if re.search(r"Max file size +0 ", limits_of(pid))]
+
+
+def limits_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/limits").read_text()
+    except OSError:
+        return ""
+
+
+def is_idle(sandbox: Sandbox) -> bool:
+    """Whether there is no child but the one that waits for the next recording."""
+    return len(children(sandbox)) == 1 and not at_work(sandbox)
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + SOON_S
     while not condition():
@@ -60,7 +78,7 @@ def test_a_death_says_what_it_was(hostile: Sandbox, task: str, extra: dict[str, 
     with pytest.raises(DecoderDiedError) as caught:
         hostile.call(Request(task, {}, b"sound"))
     assert caught.value.extra == extra
-    until(lambda: children(hostile) == [])
+    until(lambda: is_idle(hostile))
 
 
 def test_what_hangs_without_computing_is_ended_as_well(open_sandbox: OpenSandbox) -> None:
@@ -69,7 +87,7 @@ def test_what_hangs_without_computing_is_ended_as_well(open_sandbox: OpenSandbox
     with pytest.raises(DecoderDiedError, match=r"within 1\.5 s on the clock"):
         sandbox.call(Request("sleep", {}, b""))
     assert time.monotonic() - started < SOON_S
-    until(lambda: children(sandbox) == [])
+    until(lambda: is_idle(sandbox))
 
 
 @pytest.mark.parametrize("task", GARBLED)
@@ -112,7 +130,7 @@ def test_a_child_sees_no_more_than_it_has_to(
 
 def test_who_gives_up_leaves_no_child_behind(hostile: Sandbox) -> None:
     def give_up() -> None:
-        assert children(hostile)
+        assert at_work(hostile)
         raise NoLongerWantedError
 
     started = time.monotonic()
@@ -121,7 +139,7 @@ def test_who_gives_up_leaves_no_child_behind(hostile: Sandbox) -> None:
     with pytest.raises(NoLongerWantedError):
         hostile.call(Request("report on", {}, b""), on_progress=lambda *_: give_up())
     assert time.monotonic() - started < SOON_S
-    until(lambda: children(hostile) == [])
+    until(lambda: is_idle(hostile))
 
 
 def test_others_wait_for_their_turn_and_not_for_ever(open_sandbox: OpenSandbox) -> None:
@@ -165,7 +183,7 @@ def test_children_die_with_their_server(open_sandbox: OpenSandbox) -> None:
     left: list[int] = []
 
     def kill_the_server() -> None:
-        if sandbox.server_pid is not None and children(sandbox):
+        if sandbox.server_pid is not None and at_work(sandbox):
             left.extend(children(sandbox))
             os.kill(sandbox.server_pid, signal.SIGKILL)
 
@@ -180,13 +198,36 @@ def test_who_loses_the_server_asks_once_more(open_sandbox: OpenSandbox) -> None:
     killed: list[int] = []
 
     def kill_the_first_server() -> None:
-        if sandbox.server_pid is not None and not killed and children(sandbox):
+        if sandbox.server_pid is not None and not killed and at_work(sandbox):
             killed.append(sandbox.server_pid)
             os.kill(sandbox.server_pid, signal.SIGKILL)
 
     with pytest.raises(DecoderDiedError, match="on the clock"):  # the second one slept as well
         sandbox.call(Request("sleep", {}, b""), on_wait=kill_the_first_server)
     assert killed
+
+
+def test_a_child_waits_ready_and_is_the_next_recordings(open_sandbox: OpenSandbox) -> None:
+    sandbox = open_sandbox(HOSTILE)
+    with pytest.raises(TooLongError):
+        sandbox.call(Request("raise", {}, b""))
+    until(lambda: is_idle(sandbox))
+    (spare,) = children(sandbox)
+    seen = sandbox.call(Request("look around", {}, b"")).value
+    assert isinstance(seen, dict)
+    assert seen["pid"] == spare
+    until(lambda: is_idle(sandbox))
+    assert children(sandbox) != [spare]
+
+
+def test_who_kills_the_child_that_waits_costs_nobody_anything(open_sandbox: OpenSandbox) -> None:
+    sandbox = open_sandbox(HOSTILE)
+    for _ in range(3):
+        with pytest.raises(TooLongError):
+            sandbox.call(Request("raise", {}, b""))
+        until(lambda: is_idle(sandbox))
+        os.kill(children(sandbox)[0], signal.SIGKILL)
+        until(lambda: children(sandbox) == [])
 
 
 def test_closing_leaves_nothing(open_sandbox: OpenSandbox) -> None:
@@ -204,7 +245,7 @@ def test_many_calls_leave_no_files_and_no_processes(hostile: Sandbox) -> None:
         hostile.call(Request("raise", {}, b""))
 
     def n_files() -> tuple[int, int]:
-        until(lambda: children(hostile) == [])
+        until(lambda: is_idle(hostile))
         return len(os.listdir("/proc/self/fd")), len(os.listdir(f"/proc/{hostile.server_pid}/fd"))
 
     before = n_files()
