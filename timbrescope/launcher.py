@@ -28,6 +28,7 @@ from timbrescope import __version__
 from timbrescope.children import PYTHON_MODULE, Program, Supervisor
 from timbrescope.errors import LaunchError
 from timbrescope.state import StateFolder
+from worker.memory import HUGE_PAGES
 
 POLL_S = 0.2
 ASK_READY_EVERY_S = 0.5
@@ -123,7 +124,13 @@ def up(plan: Plan, environment: Mapping[str, str], say: Callable[[str], None]) -
             own = (*PYTHON_MODULE, "timbrescope")
             forget = partial(forget_worker, settings["TIMBRESCOPE_REDIS_URL"])
             supervisor.start(
-                Program("worker", (*own, "worker"), {**environment, **settings}, WORKER_STOP, on_death=forget)
+                Program(
+                    "worker",
+                    (*own, "worker"),
+                    {**HUGE_PAGES, **environment, **settings},
+                    WORKER_STOP,
+                    on_death=forget,
+                )
             )
             settings |= {
                 "TIMBRESCOPE_HOST": plan.host,

@@ -2,8 +2,8 @@
 
 Conventions: who changes a job says so on a channel in Redis, in the transaction that stores the change, so
 nobody hears of what could still be lost. Watchers are told that there is news, and whether it is the job's
-end; what it is each reads for itself. One who hears nothing looks for itself now and then, because while Redis
-is away nobody is told anything; when it is back, all are told to look.
+end; what it is each reads for itself. One who hears nothing looks for itself now and then, because while
+Redis is away nobody is told anything; when it is back, all are told to look.
 """
 
 import asyncio

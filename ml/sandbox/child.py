@@ -1,8 +1,8 @@
 """The child: one recording, one task, one answer, and an end.
 
-Conventions: it runs in a process that was forked for it, a little ahead of its recording: it makes itself ready
-and waits for its conversation. It binds itself before it reads the recording, holds no other open file than its
-conversation, and ends without running anything that its parent had prepared for its own end.
+Conventions: it runs in a process that was forked for it, a little ahead of its recording: it makes itself
+ready and waits for its conversation. It binds itself before it reads the recording, holds no other open file
+than its conversation, and ends without running anything that its parent had prepared for its own end.
 """
 
 from __future__ import annotations
