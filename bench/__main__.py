@@ -13,10 +13,18 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bench import browser, data, maps, requests, serving, starting
+from bench import browser, data, maps, recordings, requests, serving, starting
 from bench.measure import Measurement, Row
 
-ROWS = (*maps.ROWS, *requests.ROWS, *data.ROWS, *serving.ROWS, *starting.ROWS, *browser.ROWS)
+ROWS = (
+    *maps.ROWS,
+    *requests.ROWS,
+    *recordings.ROWS,
+    *data.ROWS,
+    *serving.ROWS,
+    *starting.ROWS,
+    *browser.ROWS,
+)
 
 TABLE_WIDTH = 170
 
