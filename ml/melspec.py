@@ -174,8 +174,11 @@ def scaled(
     """
     if reference_db is None:
         reference_db = reference_levels(levels_db, config)
-    relative: NDArray[np.float32] = (levels_db - reference_db) / config.range_db + 1.0
-    return np.clip(relative, 0.0, 1.0).astype(np.float32)
+    relative = levels_db - reference_db
+    relative /= config.range_db
+    relative += 1.0
+    within: NDArray[np.floating] = np.clip(relative, 0.0, 1.0, out=relative)
+    return within.astype(np.float32, copy=False)
 
 
 def reference_levels(levels_db: NDArray[np.float32], config: MelConfig) -> NDArray[np.float32]:
