@@ -53,7 +53,7 @@ class MapScale:
 
 
 class MapSheet:
-    """Draws any number of maps of one recording over its spectrogram.
+    """Draws any number of maps of one recording over its spectrogram, one at a time.
 
     Parameters
     ----------
@@ -85,6 +85,7 @@ class MapSheet:
         ramp = np.linspace(1.0, -1.0 if signed else 0.0, ALL_ROWS, dtype=np.float32)[:, None]
         bar = tones(blend(np.ones((1, 1, 1), dtype=np.float32), ramp, palette))
         put(self._empty, np.repeat(bar, BAR.n_columns, axis=1), BAR)
+        self._pixels = np.empty_like(self._empty)  # of the map that is being drawn: memory that is at hand
 
     def draw(self, cells: NDArray[np.float32], title: str, scale: MapScale | None = None) -> bytes:
         """Draw one map.
@@ -103,7 +104,8 @@ class MapSheet:
             PNG.
         """
         scale = scale or MapScale.of(cells)
-        pixels = self._empty.copy()
+        pixels = self._pixels
+        pixels[...] = self._empty
         put(pixels, self._canvas.over_levels(cells, scale.cell, self._palette), self._place)
         if self._has_strip:
             timeline = EvidenceTimeline.of(cells, 0.0, 1.0).evidence
@@ -140,19 +142,21 @@ def draw_spectrogram(spectrogram: Spectrogram, title: str) -> bytes:
     """
     place = Box(TOP, LEFT, ALL_ROWS, N_COLUMNS)
     canvas = Canvas.of(spectrogram, ALL_ROWS, N_COLUMNS)
-    pixels = _axes(spectrogram, canvas.grid, place, "level (dB)")
-    put(pixels, canvas.levels(), place)
+    pixels = _axes(spectrogram, canvas.grid, place, "level (dB)", n_channels=1)
+    put(pixels, canvas.levels()[..., :1], place)
     ramp = tones(np.linspace(0.0, 1.0, ALL_ROWS))[:, None, None]  # black, the loudest, on top
-    put(pixels, np.broadcast_to(ramp, (ALL_ROWS, BAR.n_columns, 3)), BAR)
+    put(pixels, np.repeat(ramp, BAR.n_columns, axis=1), BAR)
     loudest_db = float(spectrogram.level_db.max())
     ends = tuple(f"{loudest_db - below:.0f}" for below in (0.0, SHOWN_RANGE_DB / 2, SHOWN_RANGE_DB))
     _write_words(pixels, title, ends)
     return png(pixels)
 
 
-def _axes(spectrogram: Spectrogram, grid: LogFrequencyGrid, place: Box, label: str) -> Picture:
+def _axes(
+    spectrogram: Spectrogram, grid: LogFrequencyGrid, place: Box, label: str, n_channels: int = 3
+) -> Picture:
     """What all pictures of a kind share: axes, ticks, labels; a strip where a map leaves room for it."""
-    pixels = np.full((HEIGHT, WIDTH, 3), 255, dtype=np.uint8)
+    pixels = np.full((HEIGHT, WIDTH, n_channels), 255, dtype=np.uint8)
     lowest = place
     if place.n_rows < ALL_ROWS:
         lowest = STRIP

@@ -1,9 +1,9 @@
 """Black lines and words on white pixels: what axes are made of.
 
-Conventions: pixels are `(n_rows, n_columns, 3)`, the top row first; x counts columns from the left, y rows
-from the top. Ink darkens what lies below it, and what would lie outside is left out. Lines look as matplotlib
-draws them with its defaults at 110 dots per inch, words are set in its own face, DejaVu Sans; but a figure
-costs it more than a hundred times the work of putting these pixels where they belong.
+Conventions: pixels are `(n_rows, n_columns, 3)`, or 1 where they are grey, the top row first; x counts
+columns from the left, y rows from the top. Ink darkens what lies below it, and what would lie outside is left
+out. Lines look as matplotlib draws them with its defaults at 110 dots per inch, and words are set in its own
+face, DejaVu Sans; but axes cost it fifty times the work of putting these pixels where they belong.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LINE_SIDES = 28  # of 255: a line is 1.2 pixels wide, this is its share of the p
 TICK_PIXELS = 4  # of a tick beyond its line; half a pixel more follows
 _FACE = "mpl-data/fonts/ttf/DejaVuSans.ttf"
 
-Pixels = NDArray[np.uint8]  # (n_rows, n_columns, 3)
+Pixels = NDArray[np.uint8]  # (n_rows, n_columns, 3 or 1)
 Align = Literal["left", "middle", "right"]
 
 
@@ -117,9 +117,8 @@ def box(pixels: Pixels, place: Box) -> None:
 
 
 def put(pixels: Pixels, picture: NDArray[np.uint8], place: Box) -> None:
-    """Lay a picture as large as a box into it, inside of its lines."""
-    inside = picture[1:-1, 1:-1]
-    pixels[place.top + 1 : place.bottom - 1, place.left + 1 : place.right - 1] = inside
+    """Lay a picture into a box, inside of its lines; its first row and column are below them."""
+    pixels[place.top + 1 : place.bottom, place.left + 1 : place.right] = picture[1:, 1:]
 
 
 def tick_below(pixels: Pixels, row: int, column: int) -> None:

@@ -19,6 +19,7 @@ from ml.explained import Spectrogram
 
 SHOWN_RANGE_DB = 80.0
 SATURATION_PERCENTILE = 99.9
+_BLOCK_ROWS = 48  # coloured at once: all steps of it then find their pixels in the cache
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class LogFrequencyGrid:
             lowest_hz, highest_hz, np.interp(row_hz, frequencies_hz, np.arange(len(frequencies_hz)))
         )
 
-    def apply(self, bands: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Interpolate `(n_mels, n_frames)` to `(n_rows, n_frames)`, lowest frequency first."""
-        return _interpolated(bands, self.rows, axis=0)
+    def apply(self, bands: NDArray[np.float32], rows: slice = slice(None)) -> NDArray[np.float32]:
+        """Interpolate `(n_mels, n_frames)` to `(n_rows, n_frames)` or some of them, the lowest first."""
+        return _interpolated(bands, self.rows[rows], axis=0)
 
     def position(self, frequency_hz: float) -> float:
         """Height of a frequency, 0 at the bottom edge and 1 at the top."""
@@ -99,9 +100,13 @@ class Canvas:
             Magnitude at which colours saturate.
         palette : Palette
         """
-        strength = self.grid.apply(columns(cells, self.n_columns))
+        strength = columns(cells, self.n_columns)
         strength *= np.float32(1.0 / limit)
-        return coloured(self.shade, strength, palette)[::-1]
+        picture = np.empty((*self.shade.shape, 3), dtype=np.uint8)
+        for first in range(0, len(picture), _BLOCK_ROWS):
+            block = slice(first, first + _BLOCK_ROWS)
+            picture[block] = coloured(self.shade[block], self.grid.apply(strength, block), palette)
+        return picture[::-1]
 
 
 def strip(
