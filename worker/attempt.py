@@ -11,9 +11,9 @@ heeded once, and so that a dead attempt is missed.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ml.errors import TimbrescopeError
 from worker import tracing, transitions
@@ -34,13 +34,14 @@ from worker.logs import bound
 from worker.problems import problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
+from worker.reports import Along, Reports
 from worker.stages import Stages
 from worker.store import JobStore
 
 log = logging.getLogger(__name__)
 
-# Reports closer together than this are not written, so that quick steps cost nothing; cancelling is
-# noticed as often.
+# Reports are written no closer together than this, so that quick steps cost nothing; cancelling is noticed as
+# often.
 REPORT_INTERVAL_S = 0.1
 
 # More than this of artefacts is not kept back until the job's end.
@@ -121,33 +122,33 @@ class Attempt:
         self._artifacts = artifacts
         self._job_id = job.id
         self._token = token
-        self._interval_s = interval_s
-        self._reported_at = 0.0
         self._attempts = job.attempts
+        self._files: list[ArtifactFile] = []
         self.stages = Stages(job, store.figures)
-        self.files: list[ArtifactFile] = []
-        """Artefacts that are to be stored with the job's end."""
+        self.reports = Reports(self._write, interval_s)
 
     def progress(self, stage: str, done: int, total: int) -> None:
-        """Reports how far the work is; raises `AttemptLostError` when it is no longer wanted."""
-        is_new = stage != self.stages.current
-        if is_new or time.monotonic() - self._reported_at >= self._interval_s:
-            self.report(Progress(stage, done, total))
+        """Reports how far the work is; raises `AttemptLostError` when it is known to be no longer wanted."""
+        self.stages.enter(stage)
+        self.reports.tell(Progress(stage, done, total))
 
     def report(self, progress: Progress) -> Job:
-        """Reports at once, and tells how the job stands; raises `AttemptLostError` like `progress`."""
-        self._reported_at = time.monotonic()
+        """Reports at once, and tells how the job stands; raises `AttemptLostError` when it is not wanted."""
         self.stages.enter(progress.stage)
+        return self.reports.tell_now(progress)
+
+    def _write(self, progress: Progress, told: Sequence[Progress]) -> Job:
+        along = Along(told=told, stages=self.stages.take())
         try:
-            return self._store.advance(self._job_id, self._token, progress)
+            return self._store.advance(self._job_id, self._token, progress, along)
         except ABSENT as error:
             raise AttemptLostError(str(error)) from error
 
     def require_wanted(self) -> None:
         """Raises `AttemptLostError` when the work is no longer wanted; asks no more often than `progress`."""
-        if time.monotonic() - self._reported_at < self._interval_s:
+        if not self.reports.are_due:
             return
-        self._reported_at = time.monotonic()
+        self.reports.asked()
         try:
             transitions.require_owner(self._store.get(self._job_id), self._token)
         except ABSENT as error:
@@ -181,10 +182,20 @@ class Attempt:
 
     def keep_for_end(self, name: str, media_type: str, data: bytes) -> None:
         """Stores an artefact by the job's end: small ones together, the last in the same transaction."""
-        self.files.append(ArtifactFile.of(name, media_type, data))
-        if sum(file.info.size_bytes for file in self.files) > MOST_TOGETHER_BYTES:
-            self._artifacts.put_all(self._job_id, self._token, self.files)
-            self.files.clear()
+        self._files.append(ArtifactFile.of(name, media_type, data))
+        if sum(file.info.size_bytes for file in self._files) > MOST_TOGETHER_BYTES:
+            self._artifacts.put_all(self._job_id, self._token, self._files)
+            self._files.clear()
+
+    @property
+    def left(self) -> Along:
+        """What is to be stored with the job's end, once the work is done."""
+        return replace(self.left_unsaid, files=self._files)
+
+    @property
+    def left_unsaid(self) -> Along:
+        """The same without files, for work that was not done."""
+        return Along(told=self.reports.left(), stages=self.stages.take())
 
 
 def attempt_job(
@@ -281,7 +292,14 @@ def end_with(job: Job, token: str, work: Work, *, store: JobStore, artifacts: Ar
     """Does the work in the name of the job's owner, and ends the job as it turned out."""
     attempt = Attempt(store, artifacts, job, token)
     try:
-        with attempt.stages:
+        return _end(job, token, attempt, work, store)
+    finally:
+        attempt.stages.send()
+
+
+def _end(job: Job, token: str, attempt: Attempt, work: Work, store: JobStore) -> Job:
+    try:
+        with attempt.reports, attempt.stages:
             outcome = work(job, attempt)
     except AttemptLostError:
         raise
@@ -289,18 +307,18 @@ def end_with(job: Job, token: str, work: Work, *, store: JobStore, artifacts: Ar
         log.warning("given back", extra={"job": job.id, "reason": str(reason)})
         return store.give_back(job.id, token)
     except TimbrescopeError as error:
-        return store.fail(job.id, token, problem_of(error))
+        return store.fail(job.id, token, problem_of(error), attempt.left_unsaid)
     except UNAVAILABLE:
         raise
     except Exception:
         log.exception("fault in a job", extra={"job": job.id})
         fault = InternalError(f"A fault in the service stopped job {job.id}; what was sent is not to blame.")
-        return store.fail(job.id, token, problem_of(fault))
+        return store.fail(job.id, token, problem_of(fault), attempt.left_unsaid)
     if isinstance(outcome, Unfinished):
-        return store.get(job.id) if outcome.is_shared else store.rest(job.id, token)
+        return store.get(job.id) if outcome.is_shared else store.rest(job.id, token, attempt.left_unsaid)
     if isinstance(outcome, Finished):
         end = store.stop_early if outcome.was_stopped else store.succeed
-        ended = end(job.id, token, outcome.result)
+        ended = end(job.id, token, outcome.result, attempt.left)
         outcome.clean_up()
         return ended
-    return store.succeed(job.id, token, outcome, attempt.files)
+    return store.succeed(job.id, token, outcome, attempt.left)

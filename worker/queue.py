@@ -11,6 +11,7 @@ import json
 from typing import cast
 
 from celery import Celery
+from celery.backends.base import DisabledBackend
 from kombu import Queue
 from kombu.exceptions import OperationalError
 from kombu.utils.scheduling import priority_cycle
@@ -50,10 +51,17 @@ class InteractiveFirst(priority_cycle):  # type: ignore[type-arg]  # generic in 
         return sorted((self.items or [])[:n], key=order.index)
 
 
+class _WithoutResults(Celery):
+    """An application that looks for no store of results: that takes a while, and ours are records of jobs."""
+
+    def _get_backend(self) -> DisabledBackend:
+        return DisabledBackend(app=self)
+
+
 def celery_app(settings: SharedSettings) -> Celery:
     """A Celery application for these settings."""
     broker.teach()
-    app = Celery("timbrescope", broker=broker_url(settings.redis_url), set_as_current=False)
+    app = _WithoutResults("timbrescope", broker=broker_url(settings.redis_url), set_as_current=False)
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -116,6 +124,13 @@ class JobQueue:
 
     def __init__(self, settings: SharedSettings) -> None:
         self._app = celery_app(settings)
+
+    def make_ready(self) -> None:
+        """Imports and sets up all that the first message would otherwise wait for; connects to nothing."""
+        app = self._app
+        app.finalize()
+        with app.connection_for_write() as connection:  # each of these is made when it is first looked at
+            _ = connection.transport, app.amqp, app.backend, app.events.Dispatcher, app.producer_pool
 
     def send(self, job: Job) -> None:
         """Asks some worker to do the job.

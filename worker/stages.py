@@ -2,6 +2,7 @@
 
 Conventions: a stage lasts from the report that names it to the next one that names another, or to the end of
 the attempt. A job that goes on in pieces spends several stretches in a stage; each is measured by itself.
+What was measured waits for a change of the job that it can go along with.
 """
 
 import time
@@ -12,6 +13,7 @@ from typing import Self
 from worker import tracing
 from worker.figures import Figures
 from worker.jobs import Job
+from worker.reports import StageTime
 
 
 class Stages:
@@ -23,6 +25,7 @@ class Stages:
         self.current = job.progress.stage
         self._since = time.monotonic()
         self._span = ExitStack()
+        self._times: list[StageTime] = []
 
     def __enter__(self) -> Self:
         self._begin(self.current)
@@ -39,11 +42,20 @@ class Stages:
             self._end()
             self._begin(stage)
 
+    def take(self) -> tuple[StageTime, ...]:
+        """What was measured since it was taken last; who takes it stores it."""
+        taken, self._times = tuple(self._times), []
+        return taken
+
+    def send(self) -> None:
+        """Stores what nobody has taken."""
+        for each in self.take():
+            self._figures.observe("job_stage_seconds", each.seconds, kind=self._kind, stage=each.stage)
+
     def _begin(self, stage: str) -> None:
         self.current, self._since = stage, time.monotonic()
         self._span.enter_context(tracing.span(stage))
 
     def _end(self) -> None:
         self._span.close()
-        elapsed_s = time.monotonic() - self._since
-        self._figures.observe("job_stage_seconds", elapsed_s, kind=self._kind, stage=self.current)
+        self._times.append(StageTime(self.current, time.monotonic() - self._since))

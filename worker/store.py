@@ -8,7 +8,7 @@ tombstone outlives it, so that its id answers "gone" for a time.
 """
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
@@ -19,7 +19,7 @@ from redis.exceptions import ExecAbortError, OutOfMemoryError, WatchError
 
 from worker import idempotency, jobs, keys, result_cache, transitions, watch
 from worker.admission import Admission
-from worker.artifacts import ArtifactFile, ArtifactStore, put_in
+from worker.artifacts import ArtifactStore, put_in
 from worker.ends import end_in, leave_in
 from worker.errors import WorkerLostError
 from worker.figures import WAITING, Figures, observe_in
@@ -31,6 +31,7 @@ from worker.listing import JobPage, Listing
 from worker.problems import Problem, problem_of
 from worker.progress import Progress
 from worker.questions import ModelRef
+from worker.reports import NOTHING, Along
 from worker.room import require_room
 from worker.sweeping import sweep
 from worker.tombstones import Absence, Fate, absence, tombstone_text
@@ -193,17 +194,17 @@ class JobStore:
 
         return self._change(job_id, change)
 
-    def advance(self, job_id: str, token: str, progress: Progress) -> Job:
+    def advance(self, job_id: str, token: str, progress: Progress, along: Along = NOTHING) -> Job:
         """The attempt reports progress, or learns that the job is no longer its own (`AttemptLostError`)."""
-        return self._change(job_id, lambda job: transitions.advance(job, token, progress))
+        return self._change(job_id, lambda job: transitions.advance(job, token, progress), along)
 
     def use_model(self, job_id: str, token: str, model: ModelRef) -> Job:
         """The attempt reports the weights that it computes with."""
         return self._change(job_id, lambda job: transitions.use_model(job, token, model))
 
-    def rest(self, job_id: str, token: str) -> Job:
+    def rest(self, job_id: str, token: str, along: Along = NOTHING) -> Job:
         """The attempt has done a piece of the work and leaves the next one to anybody."""
-        return self._change(job_id, lambda job: transitions.rest(job, token))
+        return self._change(job_id, lambda job: transitions.rest(job, token), along)
 
     def try_again(self, job_id: str, token: str) -> Job:
         """The attempt goes on as the next one."""
@@ -213,19 +214,17 @@ class JobStore:
         """The attempt leaves the job to another, and does not count."""
         return self._change(job_id, lambda job: transitions.give_back(job, token))
 
-    def succeed(
-        self, job_id: str, token: str, result: dict[str, object], files: Sequence[ArtifactFile] = ()
-    ) -> Job:
-        """The attempt ends the job with a result, and with the last files that go with it."""
-        return self._change(job_id, lambda job: transitions.succeed(job, token, result, _now()), files)
+    def succeed(self, job_id: str, token: str, result: dict[str, object], along: Along = NOTHING) -> Job:
+        """The attempt ends the job with a result."""
+        return self._change(job_id, lambda job: transitions.succeed(job, token, result, _now()), along)
 
-    def stop_early(self, job_id: str, token: str, result: dict[str, object]) -> Job:
+    def stop_early(self, job_id: str, token: str, result: dict[str, object], along: Along = NOTHING) -> Job:
         """The attempt ends a job that was asked to stop, with what there is."""
-        return self._change(job_id, lambda job: transitions.stop_early(job, token, result, _now()))
+        return self._change(job_id, lambda job: transitions.stop_early(job, token, result, _now()), along)
 
-    def fail(self, job_id: str, token: str, problem: Problem) -> Job:
+    def fail(self, job_id: str, token: str, problem: Problem, along: Along = NOTHING) -> Job:
         """The attempt ends the job with a problem."""
-        return self._change(job_id, lambda job: transitions.fail(job, token, problem, _now()))
+        return self._change(job_id, lambda job: transitions.fail(job, token, problem, _now()), along)
 
     def abandon(self, job_id: str, problem: Problem) -> Job:
         """Ends a job as failed on behalf of attempts that can no longer speak."""
@@ -279,9 +278,7 @@ class JobStore:
         """Takes expired jobs out of the indexes."""
         sweep(self._redis)
 
-    def _change(
-        self, job_id: str, transition: Callable[[Job], Job], files: Sequence[ArtifactFile] = ()
-    ) -> Job:
+    def _change(self, job_id: str, transition: Callable[[Job], Job], along: Along = NOTHING) -> Job:
         key = keys.record(job_id)
         after: Job | None = None
         with self._redis.pipeline(transaction=True) as pipe:
@@ -296,7 +293,7 @@ class JobStore:
                     before = jobs.from_record(record)
                     after = self._dated(jobs.changed(before, transition(before)))
                     pipe.multi()
-                    put_in(pipe, job_id, files)
+                    self._write_along(pipe, before, along)
                     self._write(pipe, before, after)
                     pipe.execute()
                     return after
@@ -308,10 +305,16 @@ class JobStore:
             return job
         return replace(job, expires_at=job.finished_at + timedelta(seconds=self._lifetimes.result_ttl_s))
 
+    def _write_along(self, pipe: Pipeline, job: Job, along: Along) -> None:
+        put_in(pipe, job.id, along.files)
+        for progress in along.told:
+            _add_event(pipe, replace(job, progress=progress))
+        for each in along.stages:
+            observe_in(pipe, "job_stage_seconds", each.seconds, kind=job.kind, stage=each.stage)
+
     def _write(self, pipe: Pipeline, before: Job, after: Job) -> None:
         pipe.set(keys.record(after.id), jobs.to_record(after), keepttl=True)
-        events, most = keys.events(after.id), MAX_EVENTS[after.queue]
-        pipe.xadd(events, {"event": jobs.to_event(after)}, maxlen=most, approximate=True)
+        _add_event(pipe, after)
         watch.tell_in(pipe, after)
         if before.status is JobStatus.QUEUED and after.status is not JobStatus.QUEUED:
             pipe.zrem(keys.queue(after.queue), after.id)
@@ -336,6 +339,11 @@ class JobStore:
 
     def _absence(self, job_id: str, audiences: Collection[str] | None = None) -> Absence:
         return absence(job_id, cast(bytes | None, self._redis.get(keys.tombstone(job_id))), audiences)
+
+
+def _add_event(pipe: Pipeline, job: Job) -> None:
+    most = MAX_EVENTS[job.queue]
+    pipe.xadd(keys.events(job.id), {"event": jobs.to_event(job)}, maxlen=most, approximate=True)
 
 
 def _now() -> datetime:

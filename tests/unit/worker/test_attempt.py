@@ -1,6 +1,7 @@
 """One attempt at a job: whatever the work does, the job ends as it should, or is left to whom it belongs."""
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from redis.exceptions import ConnectionError
 from ml.media import NonFiniteSamplesError
 from tests.unit.worker.jobs_made import LIFETIMES, new_job
 from worker.artifacts import ArtifactStore
-from worker.attempt import Attempt, Delivery, Unfinished, Work, attempt_job
+from worker.attempt import REPORT_INTERVAL_S, Attempt, Delivery, Unfinished, Work, attempt_job
 from worker.connection import UNAVAILABLE
 from worker.errors import AttemptGivenBackError
 from worker.jobs import Job, JobStatus
@@ -119,8 +120,10 @@ def test_work_that_is_no_longer_wanted_stops(bench: Bench, how: str) -> None:
 
     def work(job: Job, attempt: Attempt) -> dict[str, object]:
         interfere()
-        attempt.progress("classifying", 1, 2)
-        reached.append("after the report")
+        for done in range(100):  # it hears of it within two intervals of reports, of which these are twenty
+            attempt.progress("classifying", done, 100)
+            time.sleep(REPORT_INTERVAL_S / 5)
+        reached.append("after the reports")
         return {}
 
     bench.attempt(work)

@@ -2,7 +2,10 @@
 
 import base64
 import json
+import subprocess
+import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -159,3 +162,23 @@ def test_a_message_whose_acknowledgement_is_lost_is_no_longer_in_hand(
                 assert channel.qos.can_consume()
         with Redis.from_url(redis_url) as redis:
             assert redis.hlen("ts:celery:unacked") == 0  # said again over a new connection
+
+
+def test_a_queue_is_made_ready_without_any_redis_and_its_first_message_imports_nothing(
+    redis_url: str, tmp_path: Path
+) -> None:
+    program = (
+        "import sys; from worker.queue import JobQueue; from worker.settings import SharedSettings; "
+        "away, there = (JobQueue(SharedSettings(redis_url=url)) for url in sys.argv[1:]); away.make_ready(); "
+        "there.make_ready(); before = set(sys.modules); "
+        "there._app.send_task('timbrescope.classify', args=['some-id'], queue='interactive'); "
+        "print(sorted(set(sys.modules) - before))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program, f"unix://{tmp_path}/nobody.sock", redis_url],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert found.stdout.strip() == "[]"
+    assert waiting(redis_url, "interactive") == ["some-id"]

@@ -82,6 +82,7 @@ def test_stages_are_spans_and_figures(collector: Collector, redis_url: str) -> N
         for stage in ("decoding", "decoding", "classifying"):
             stages.enter(stage)
             time.sleep(0.06)
+    stages.send()
     tracing.stop()
     whole = collector.named("process explain")
     assert [span.name for span in collector.spans if span.parent == whole.id] == [
