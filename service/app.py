@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 from starlette.staticfiles import StaticFiles
 
 from service.documents.description import API_VERSION, describe
@@ -33,6 +34,7 @@ def create_app(settings: ServiceSettings | None = None) -> FastAPI:
         app.state.services = services
         metrics.watch_jobs(services.redis, services.store, services.catalog)
         services.courier.start()
+        await run_in_threadpool(services.queue.make_ready)
         try:
             yield
         finally:

@@ -1,7 +1,7 @@
 """What uploads are: their structure, looked at in processes that may die.
 
 Conventions: blocking, for the thread pool. As many are looked at at once as there are processors, for looking
-is computing. The process that forks the others starts with the first upload.
+is computing. The process that forks the others starts with the service.
 """
 
 import os
@@ -38,7 +38,7 @@ class Inspector:
 
 
 def open_inspector(settings: ServiceSettings, figures: Figures) -> Inspector:
-    """The inspector as these settings want it."""
+    """The inspector as these settings want it, on its way to be ready."""
     memory_bytes = settings.decoder_limits.memory_bytes
     sandbox = Sandbox(
         structure.TASKS_MODULE,
@@ -46,4 +46,5 @@ def open_inspector(settings: ServiceSettings, figures: Figures) -> Inspector:
         most_at_once=os.cpu_count() or 1,
         on_death=lambda _: figures.count("decoder_deaths"),
     )
+    sandbox.start()
     return Inspector(sandbox, settings.media_limits)
