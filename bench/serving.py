@@ -88,11 +88,15 @@ class Client:
 
     def classify(self) -> None:
         """Has the recording listened to."""
-        self._connection.request("POST", "/classify", self._body, _HEADERS)
+        self.ask("/classify")
+
+    def ask(self, path: str) -> None:
+        """Has something done with the recording, and waits until it is."""
+        self._connection.request("POST", path, self._body, _HEADERS)
         with self._connection.getresponse() as response:
             said = response.read()
         if response.status != 200:
-            raise RuntimeError(f"POST /classify was answered {response.status}: {said[:200]!r}")
+            raise RuntimeError(f"POST {path} was answered {response.status}: {said[:200]!r}")
 
     def close(self) -> None:
         """Gives up the connection."""

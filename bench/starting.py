@@ -16,17 +16,20 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from redis import Redis
 from redis.exceptions import ConnectionError as NoRedisError
 
-from bench.measure import MORE, Measurement, Row, compared
-from bench.running import environment_in
+from bench.measure import COST, MORE, Measurement, Row, compared, timed_ms
+from bench.running import environment_in, start_service
+from bench.serving import Client, example_file
 from ml.checkpoint import SHIPPED_MODELS, WEIGHTS_NAME
 from worker.catalog import Catalog
 
 N_STARTS = 5
+N_SERVICES, N_LATER = 3, 15
 PATIENCE_S = 120.0
 POLL_S = 0.01
 
@@ -146,6 +149,30 @@ def _import_s(folder: Path, redis_url: str) -> float:
     return run_s(API_IMPORT)
 
 
+def first_request(path: str) -> Callable[[str], Measurement]:
+    """A row's `measure`: the first request of a service that has said that it is ready, against later ones.
+
+    The service has a single worker process, which so answers all of them.
+    """
+
+    def measure(ratio_of: str) -> Measurement:
+        first_ms, later_ms = [], []
+        for _ in range(N_SERVICES):
+            service = start_service(TIMBRESCOPE_CONCURRENCY="1")
+            client = Client(service.url, example_file())
+            ask = partial(client.ask, path)
+            try:
+                taken_ms = [timed_ms(ask) for _ in range(1 + N_LATER)]
+            finally:
+                client.close()
+                service.stop()
+            first_ms.append(taken_ms[0])
+            later_ms.extend(taken_ms[1:])
+        return compared(first_ms, later_ms, unit="ms", ratio_of=ratio_of)
+
+    return measure
+
+
 ROWS = (
     Row("api-import", "what the API imports", "python -c pass", MORE, "<= 1 s", _against(_import_s, NOTHING)),
     Row(
@@ -163,5 +190,21 @@ ROWS = (
         MORE,
         "<= 1 s",
         _against(worker_start_s, BARE_MODEL),
+    ),
+    Row(
+        "first-classify",
+        "the first /classify of a service",
+        "a later one",
+        COST,
+        "<= 1.5",
+        first_request("/classify"),
+    ),
+    Row(
+        "first-explain",
+        "the first /explain of a service",
+        "a later one",
+        COST,
+        "<= 1.5",
+        first_request("/explain"),
     ),
 )
