@@ -5,7 +5,8 @@ What makes it fast:
 * one forward pass, shared by all targets and concepts;
 * above the convolutions everything is small and is carried back for all targets at once (`above`);
 * denominators belong to the window, not to the map, and are computed once (`rules`);
-* all maps go down in batches, one product and one convolution a layer each (`descent`);
+* all maps go down together: on processors cell by cell, past the cells that have nothing to share
+  (`sparse_descent`), on other devices by one product and one convolution a layer (`descent`);
 * the whole map is the sum of its concepts and their remainder (relevance is linear below the concept layer),
   so it is added up, not propagated.
 
@@ -17,7 +18,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 import torch
@@ -30,11 +30,11 @@ from ml.networks.blocks import SoftmaxTimePool, ToImage
 from ml.relevance.above import carry
 from ml.relevance.descent import Descent
 from ml.relevance.evidence import HEAD, Evidence, OnMap, strongest_channels
-from ml.relevance.methods import Method
+from ml.relevance.methods import Method, Rule
+from ml.relevance.sparse_descent import SparseDescent
 from ml.relevance.target import Target
 from ml.relevance.trace import Step, convolutions_of, layers_of, trace
 
-_BATCH_MAPS = 6  # maps carried down at once: what lies between two convolutions then stays in the cache
 _PASSED_ON = (nn.ReLU, nn.Identity, nn.Dropout)
 
 
@@ -49,8 +49,9 @@ def covers(network: nn.Module) -> bool:
     Returns
     -------
     bool
-        True for a sequence of plain convolutions, each but the last followed by a ReLU, and 2x2 max poolings;
-        then of poolings, flattening, a linear head and pooling over time. An image may be made of the input.
+        True for a sequence of plain convolutions, each but the last followed by a ReLU, with at most one 2x2
+        max pooling between two; then of poolings, flattening, a linear head and pooling over time. An image
+        may be made of the input.
     """
     layers = layers_of(network)
     names = [name for name, _ in layers]
@@ -58,17 +59,17 @@ def covers(network: nn.Module) -> bool:
     if not convolutions or HEAD not in names:
         return False
     last = names.index(convolutions[-1])
-    rectified = True  # the log-mel is not negative
+    rectified, pooled = True, False  # the log-mel is not negative
     for index, (_, module) in enumerate(layers[: last + 1]):
         if isinstance(module, nn.Conv2d):
             if not (rectified and _is_plain(module)):
                 return False
-            rectified = False
+            rectified, pooled = False, False
+        elif _halves(module) and not pooled:
+            pooled = True
         elif isinstance(module, nn.ReLU):
             rectified = True
-        elif not (
-            isinstance(module, _PASSED_ON) or _halves(module) or (index == 0 and isinstance(module, ToImage))
-        ):
+        elif not (isinstance(module, _PASSED_ON) or (index == 0 and isinstance(module, ToImage))):
             return False
     return all(
         name == HEAD or isinstance(module, (*_PASSED_ON, nn.Flatten, SoftmaxTimePool)) or _halves(module)
@@ -136,23 +137,19 @@ class Window:
         return Window(values, relevance, tuple(steps[: concepts + 1]), method)
 
     @functools.cached_property
-    def below(self) -> Descent:
+    def below(self) -> Descent | SparseDescent:
         """The way down from the concepts; made when it is first needed, since not everybody goes down."""
         first = next(at for at, step in enumerate(self.steps) if isinstance(step.module, nn.Conv2d))
         descent = self.steps[first:]
-        return Descent.of(
+        return _descent_of(
             descent, [self.method.first, *([self.method.convolutions] * (_n_convolutions(descent) - 1))]
         )
 
     def concept_maps(self, strongest: Sequence[Sequence[int]], on_map: OnMap | None) -> NDArray[np.floating]:
         """Maps of each target's strongest channels and its remainder: `(n_targets, n_groups, ...)`."""
-        starts = self._starts(strongest)
-        maps = []
-        while batch := list(islice(starts, _BATCH_MAPS)):
-            maps.append(self.to_log_mel(self.below.descend(torch.stack(batch))))
-            if on_map is not None:
-                on_map(len(batch))
-        flat = torch.cat(maps).cpu().numpy()
+        flat = self.to_log_mel(self.below.descend(torch.stack(list(self._starts(strongest))))).cpu().numpy()
+        if on_map is not None:
+            on_map(len(flat))
         return flat.reshape(len(strongest), -1, *flat.shape[1:])
 
     def _starts(self, strongest: Sequence[Sequence[int]]) -> Iterator[Tensor]:
@@ -180,10 +177,15 @@ def _between(steps: Sequence[Step], method: Method, relevance: Tensor) -> Tensor
     """Relevance from the last convolution's output to that of the concept layer, which lies below `steps`."""
     lowest = next(index for index, step in enumerate(steps) if isinstance(step.module, nn.Conv2d))
     descent = steps[lowest:]
-    relevance = Descent.of(descent, [method.convolutions] * _n_convolutions(descent)).descend(relevance)
+    relevance = _descent_of(descent, [method.convolutions] * _n_convolutions(descent)).descend(relevance)
     for step in reversed(steps[:lowest]):
         relevance = carry(step, relevance)
     return relevance
+
+
+def _descent_of(steps: Sequence[Step], rules: Sequence[Rule]) -> Descent | SparseDescent:
+    kind = SparseDescent if steps[0].entering.device.type == "cpu" else Descent
+    return kind.of(steps, rules)
 
 
 def _n_convolutions(steps: Sequence[Step]) -> int:

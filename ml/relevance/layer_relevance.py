@@ -21,7 +21,7 @@ from ml.relevance.methods import Method
 from ml.relevance.target import Target
 from ml.relevance.trace import trace
 
-_BATCH_MAPS = 6  # maps carried down at once: what lies between two convolutions then stays in the cache
+_BATCH_MAPS = 32  # carried down at once: bounds memory
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,24 @@
 """The rules of `ml.relevance.methods` at one convolution and one input of it, ``a >= 0``.
 
-Every rule is linear in the relevance `R` of the convolution's output, and has the form
+Every rule is linear in the relevance `R` of the convolution's output and shares it by *numerators*
+``n_jk = x_j w_jk``, made from the input and the weights:
 
-    ``R_j = sum_g f_gj sum_t sum_k W_gtjk c_tk R_k``
+===========  ==============================  ==============  =============================================
+rule         weights w                       inputs x        R_j
+===========  ==============================  ==============  =============================================
+epsilon      ``w``                           ``a``           ``sum_k n_jk / z_k R_k``
+gamma        ``w + gamma w^+``               ``a``           the same
+flat         ``1``                           ``1``           the same
+z^B          ``w``; ``-l w^+ - h w^-``       ``a``; ``1``    the same, added up over both groups
+alpha-beta   ``w``                           ``a``           ``sum_k (alpha n_jk^+ / z_k^+
+                                                             + (-beta) n_jk^- / z_k^-) R_k``
+===========  ==============================  ==============  =============================================
 
-with *terms* t (two for alpha-beta, else one) and *groups* g (two for z^B, else one). Quotients ``c_tk`` and
-factors ``f_gj`` depend on the input alone, so they are computed once for all maps:
+where ``z_k = sum_j n_jk + b_k``, and ``z_k^+``, ``z_k^-`` sum the positive and the negative numerators and
+bias (Bach et al. 2015, eqs. 58 and 60; Montavon et al. 2019, Table 10.1). Flat and z^B have no bias.
 
-===========  ==============================  =====================  ===========================
-rule         W                               c                      f
-===========  ==============================  =====================  ===========================
-epsilon      ``w``                           ``1 / z``              ``a``
-gamma        ``w + gamma w^+``               ``1 / z``              ``a``
-alpha-beta   ``w^+``, ``w^-``                ``alpha / z^+``,       ``a``
-                                             ``-beta / z^-``
-flat         ``1``                           ``1 / n``              ``1``
-z^B          ``w``; ``-l w^+ - h w^-``       ``1 / z``              ``a``; ``1``
-===========  ==============================  =====================  ===========================
+`Terms` is the same in the shape of convolutions: ``R_j = sum_g f_gj sum_t sum_k W_gtjk c_tk R_k`` with terms
+t (two for alpha-beta, else one), groups g (two for z^B, else one), quotients ``c_tk`` and factors ``f_gj``.
 
 Tensors are `(maps, channels, height, width)`.
 """
@@ -34,8 +36,74 @@ from ml.relevance.methods import EPSILON, AlphaBeta, Box, Epsilon, Flat, Gamma, 
 
 
 @dataclass(frozen=True)
+class Shares:
+    """What a rule makes of a convolution's weights: how its numerators and denominators come about.
+
+    Attributes
+    ----------
+    weights : Tensor, shape (n_out, n_groups * n_in, kernel_height, kernel_width)
+    bias : Tensor, shape (n_out,)
+        Of the denominators; zeros where the rule takes none.
+    split : AlphaBeta, optional
+        By what positive and negative numerators count when they have denominators of their own.
+    """
+
+    weights: Tensor
+    bias: Tensor
+    split: AlphaBeta | None = None
+
+
+def shares_of(rule: Rule, convolution: nn.Conv2d) -> Shares:
+    """What a rule makes of a convolution's weights.
+
+    Parameters
+    ----------
+    rule : Rule
+    convolution : nn.Conv2d
+        Without groups, padded with zeros.
+    """
+    weight = convolution.weight
+    none = torch.zeros_like(weight[:, 0, 0, 0])
+    bias = convolution.bias if convolution.bias is not None else none
+    match rule:
+        case Epsilon():
+            return Shares(weight, bias)
+        case Gamma(gamma):
+            return Shares(weight + gamma * weight.clamp(min=0), bias + gamma * bias.clamp(min=0))
+        case AlphaBeta():
+            return Shares(weight, bias, rule)
+        case Flat():
+            return Shares(torch.ones_like(weight), none)
+        case Box(low, high):
+            bounds = -low * weight.clamp(min=0) - high * weight.clamp(max=0)
+            return Shares(torch.cat([weight, bounds], dim=1), none)
+
+
+def inputs_of(rule: Rule, a: Tensor) -> Tensor:
+    """What a rule multiplies the weights of `shares_of` with.
+
+    Parameters
+    ----------
+    rule : Rule
+    a : Tensor, shape (1, n_in, height, width)
+        What entered the convolution: not negative; for `Box` within its bounds.
+
+    Returns
+    -------
+    Tensor, shape (1, n_groups * n_in, height, width)
+    """
+    match rule:
+        case Flat():
+            return torch.ones_like(a)
+        case Box():
+            return torch.cat([a, torch.ones_like(a)], dim=1)
+        case _:
+            return a
+
+
+@dataclass(frozen=True)
 class Terms:
-    """A rule at one convolution and one input.
+    """A rule at one convolution and one input, as convolutions compute it.
 
     Attributes
     ----------
@@ -52,7 +120,7 @@ class Terms:
 
 
 def terms_of(rule: Rule, convolution: nn.Conv2d, a: Tensor) -> Terms:
-    """What a rule makes of a convolution and what entered it.
+    """A rule at a convolution and what entered it.
 
     Parameters
     ----------
@@ -66,43 +134,22 @@ def terms_of(rule: Rule, convolution: nn.Conv2d, a: Tensor) -> Terms:
     -------
     Terms
     """
-    weight = convolution.weight
-    bias = convolution.bias if convolution.bias is not None else torch.zeros_like(weight[:, 0, 0, 0])
+    shares, inputs = shares_of(rule, convolution), inputs_of(rule, a)
+    weights, bias = shares.weights, shares.bias
     where: Any = (convolution.stride, convolution.padding, convolution.dilation)
-    match rule:
-        case Epsilon():
-            return _shared_by_input([weight], [1.0 / stabilized(_z(a, weight, bias, where))], a)
-        case Gamma(gamma):
-            raised = weight + gamma * weight.clamp(min=0)
-            raised_bias = bias + gamma * bias.clamp(min=0)
-            return _shared_by_input([raised], [1.0 / stabilized(_z(a, raised, raised_bias, where))], a)
-        case AlphaBeta(alpha, beta):
-            excites, inhibits = weight.clamp(min=0), weight.clamp(max=0)
-            z_plus = _z(a, excites, bias.clamp(min=0), where)
-            if beta == 0.0:
-                return _shared_by_input([excites], [alpha / stabilized(z_plus)], a)
-            z_minus = _z(a, inhibits, bias.clamp(max=0), where)
-            quotients = [alpha / stabilized(z_plus), -beta / stabilized(z_minus)]
-            return _shared_by_input([excites, inhibits], quotients, a)
-        case Flat():
-            ones = torch.ones_like(weight)
-            n_seen = _z(torch.ones_like(a), ones, None, where)
-            return Terms(ones, 1.0 / stabilized(n_seen), torch.ones_like(a))
-        case Box(low, high):
-            bounds = -low * weight.clamp(min=0) - high * weight.clamp(max=0)
-            z = _z(a, weight, None, where) + _z(torch.ones_like(a), bounds, None, where)
-            factors = torch.cat([a, torch.ones_like(a)])
-            return Terms(torch.cat([weight, bounds], dim=1), 1.0 / stabilized(z), factors)
+    factors = inputs.reshape(-1, *a.shape[1:])
+    if shares.split is None:
+        return Terms(weights, 1.0 / stabilized(functional.conv2d(inputs, weights, bias, *where)), factors)
+    alpha, beta = shares.split.alpha, shares.split.beta
+    excites, inhibits = weights.clamp(min=0), weights.clamp(max=0)
+    z_plus = functional.conv2d(inputs, excites, bias.clamp(min=0), *where)
+    if beta == 0.0:
+        return Terms(excites, alpha / stabilized(z_plus), factors)
+    z_minus = functional.conv2d(inputs, inhibits, bias.clamp(max=0), *where)
+    quotients = [alpha / stabilized(z_plus), -beta / stabilized(z_minus)]
+    return Terms(torch.cat([excites, inhibits]), torch.cat(quotients), factors)
 
 
 def stabilized(z: Tensor) -> Tensor:
     """``z + epsilon sign(z)``, with sign(0) = 1."""
     return z + torch.where(z >= 0, EPSILON, -EPSILON)
-
-
-def _z(a: Tensor, weight: Tensor, bias: Tensor | None, where: Any) -> Tensor:
-    return functional.conv2d(a, weight, bias, *where)
-
-
-def _shared_by_input(weights: list[Tensor], quotients: list[Tensor], a: Tensor) -> Terms:
-    return Terms(torch.cat(weights), torch.cat(quotients), a)

@@ -269,6 +269,13 @@ def test_what_the_direct_engine_covers() -> None:
     assert not covers(
         sequence(first=first, second=nn.Conv2d(2, 2, 3), head=head)
     )  # may take what is negative
+    second = nn.Conv2d(2, 2, 3)
+    assert covers(sequence(first=first, pool=nn.MaxPool2d(2), relu=nn.ReLU(), second=second, head=head))
+    assert not covers(
+        sequence(
+            first=first, relu=nn.ReLU(), pool=nn.MaxPool2d(2), again=nn.MaxPool2d(2), second=second, head=head
+        )
+    )
     assert not covers(sequence(first=first, relu=nn.ReLU(), last=head))
     assert not covers(sequence(head=nn.Conv2d(1, 3, 1)))
 

@@ -1,0 +1,235 @@
+"""The inner loop of the descent on processors: relevance through one convolution, for many maps at once.
+
+A cell of the convolution's output shares its relevance among the patch of inputs that it saw, by the
+numerators ``n_jk = x_j w_jk`` of its rule (`ml.relevance.rules`):
+
+    ``R_j = sum_k n_jk c_k(n_jk) R_k``,  ``c_k(n) = alpha / z_k^+`` for ``n > 0``, ``-beta / z_k^-`` for
+    ``n < 0``, or one ``1 / z_k`` for both.
+
+Most cells have none to share: ReLU left them at zero, or they lost their max pooling. What others share,
+``n_jk c_k``, is the same for all maps, so it is computed once and added to every map in proportion to its
+``R_k``. That is a fraction of the work of a dense transposed convolution, with one sum instead of two for
+alpha-beta.
+
+All arrays are flat and in C order, channels last, and all indices unsigned: a signed index could be negative,
+and numba's check for that keeps loops from being vectorised. Patches and their rows are padded with zeros to
+multiples of `LANES` and `ROW_LANES` numbers, else the last few would be computed one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+
+LANES = 32  # numbers in a step of the loops over a patch, as LLVM unrolls them
+MAPS = 4  # maps that are added to at once; arrays of maps hold a multiple of it
+ROW_LANES = 16  # and in a step of the loop over a row of it
+
+_COMPILED: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "cache": True}
+_NONE, _ONE, _TWO, _THREE, _MAPS = (np.uintp(n) for n in (0, 1, 2, 3, MAPS))
+
+
+@numba.njit(**_COMPILED)
+def winners_of(a, shape, winners):  # type: ignore[no-untyped-def]
+    """Where 2x2 max pooling takes every value from: 0 and 1 in the upper row, 2 and 3 in the lower.
+
+    The first of equals wins, as in PyTorch. `shape` is `(rows, columns, channels, line)`: those of `winners`,
+    and how many cells a line of `a` holds.
+    """
+    rows, columns, channels, line = shape
+    for row in range(rows):
+        for column in range(columns):
+            cell = (row * columns + column) * channels
+            upper = (_TWO * row * line + _TWO * column) * channels
+            lower = upper + line * channels
+            for channel in range(channels):
+                best, place = a[upper + channel], np.uint8(0)
+                for other, value in (
+                    (1, a[upper + channels + channel]),
+                    (2, a[lower + channel]),
+                    (3, a[lower + channels + channel]),
+                ):
+                    if value > best:
+                        best, place = value, np.uint8(other)
+                winners[cell + channel] = place
+
+
+@numba.njit(**_COMPILED)
+def _share(which, n, patch, excites, inhibits, bias, split, epsilon, shares, plus, minus):  # type: ignore[no-untyped-def]
+    """``n_jk c_k`` of `n` channels at one cell: `which` of them, into the rows of `shares`."""
+    alpha, beta, is_split = split
+    zero = patch.dtype.type(0)
+    size = np.uintp(patch.size)
+    for place in range(_NONE, n, _TWO):
+        k, m = which[place] * size, which[min(place + _ONE, n - _ONE)] * size
+        k_plus = k_minus = m_plus = m_minus = zero
+        for j in range(size):
+            x = patch[j]
+            k_plus += excites[k + j] * x
+            k_minus += inhibits[k + j] * x
+            m_plus += excites[m + j] * x
+            m_minus += inhibits[m + j] * x
+        plus[place], plus[place + _ONE] = k_plus, m_plus
+        minus[place], minus[place + _ONE] = k_minus, m_minus
+    for place in range(n):
+        b = bias[which[place]]
+        z_plus, z_minus = plus[place] + max(b, zero), minus[place] + min(b, zero)
+        if is_split:
+            plus[place] = alpha / (z_plus + epsilon)
+            minus[place] = -beta / (z_minus - epsilon if z_minus < zero else z_minus + epsilon)
+        else:
+            z = z_plus + z_minus
+            plus[place] = minus[place] = alpha / (z - epsilon if z < zero else z + epsilon)
+    for place in range(_NONE, n, _TWO):
+        other = min(place + _ONE, n - _ONE)
+        k, m = which[place] * size, which[other] * size
+        k_plus, k_minus, m_plus, m_minus = plus[place], minus[place], plus[other], minus[other]
+        to_k, to_m = place * size, place * size + size
+        for j in range(size):
+            x = patch[j]
+            shares[to_k + j] = x * (k_plus * excites[k + j] + k_minus * inhibits[k + j])
+            shares[to_m + j] = x * (m_plus * excites[m + j] + m_minus * inhibits[m + j])
+
+
+@numba.njit(**_COMPILED)
+def _add(shares, n, size, relevance, most, out, at, rows, run, line, of_map):  # type: ignore[no-untyped-def]
+    """Add shares of `n` channels to four maps, row by row of the patch."""
+    for k in range(_NONE, n, _MAPS):
+        a0, a1, a2, a3 = (
+            relevance[k],
+            relevance[k + _ONE],
+            relevance[k + _TWO],
+            relevance[k + _THREE],
+        )
+        i = k + most
+        b0, b1, b2, b3 = (
+            relevance[i],
+            relevance[i + _ONE],
+            relevance[i + _TWO],
+            relevance[i + _THREE],
+        )
+        i = i + most
+        c0, c1, c2, c3 = (
+            relevance[i],
+            relevance[i + _ONE],
+            relevance[i + _TWO],
+            relevance[i + _THREE],
+        )
+        i = i + most
+        d0, d1, d2, d3 = (
+            relevance[i],
+            relevance[i + _ONE],
+            relevance[i + _TWO],
+            relevance[i + _THREE],
+        )
+        for row in range(rows):
+            s0 = k * size + row * run
+            s1, s2, s3 = s0 + size, s0 + size + size, s0 + size + size + size
+            o0 = at + row * line
+            o1, o2, o3 = o0 + of_map, o0 + of_map + of_map, o0 + of_map + of_map + of_map
+            for j in range(run):
+                v0, v1, v2, v3 = shares[s0 + j], shares[s1 + j], shares[s2 + j], shares[s3 + j]
+                out[o0 + j] += a0 * v0 + a1 * v1 + a2 * v2 + a3 * v3
+                out[o1 + j] += b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
+                out[o2 + j] += c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
+                out[o3 + j] += d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
+
+
+@numba.njit(**_COMPILED)
+def carry_down(  # type: ignore[no-untyped-def]
+    relevance,
+    grid,
+    alive,
+    winners,
+    cells,
+    inputs,
+    shape,
+    kernel,
+    excites,
+    inhibits,
+    bias,
+    split,
+    epsilon,
+    out,
+    band,
+):
+    """Carry relevance of some columns of a convolution's output to its input.
+
+    Parameters
+    ----------
+    relevance : ndarray, shape (n_maps * height * width * n_out,)
+        Of what left the convolution, or of what left the max pooling above it; with margins, see `grid`.
+    grid : (n_maps, height, width, first row, first column)
+        Of `relevance`; where in it the output begins.
+    alive : ndarray, shape (rows * columns * n_out,)
+        Zero where there is no relevance in any map.
+    winners : ndarray of uint8, shape (rows * columns * n_out,)
+        As of `winners_of`; empty without a pooling.
+    cells : (rows, columns, n_out, pool)
+        Of the output; `pool` 2 with a pooling above, else 1.
+    inputs : ndarray, shape (height * width * n_in,)
+        What entered the convolution, of stride 1, with its padding, and to the right as much more as rows of
+        patches are padded.
+    shape : (height, width, n_in)
+        Of the inputs.
+    kernel : (rows, numbers in a row of a patch)
+        Rows are padded to a multiple of `ROW_LANES`.
+    excites, inhibits : ndarray, shape (n_out * padded patch,)
+        The positive and the negative weights, `(n_out, kernel rows, kernel columns * n_in)`; the padding of
+        rows and of patches is zero.
+    bias : ndarray, shape (n_out,)
+    split : (alpha, beta, whether denominators are split)
+        alpha is 1 where they are not.
+    epsilon : number
+        What keeps denominators from vanishing.
+    out : ndarray, shape (n_maps up to a multiple of `MAPS` * height * width * n_in,)
+        Relevance of `inputs` is added to it.
+    band : (first column, last column + 1)
+        What this call is to carry; bands that do not touch may be carried at the same time.
+    """
+    n_maps, height, width, first_row, first_column = grid
+    rows, columns, n_out, pool = cells
+    kernel_rows, run = kernel
+    line, of_map = shape[1] * shape[2], shape[0] * shape[1] * shape[2]
+    of_relevance = height * width * n_out
+    size, most = np.uintp(excites.size) // n_out, n_out + _MAPS
+    dtype = out.dtype
+    zero = dtype.type(0)
+    shares, patch = np.zeros((n_out + _MAPS) * size, dtype), np.zeros(size, dtype)
+    plus, minus = np.empty(n_out + _ONE, dtype), np.empty(n_out + _ONE, dtype)
+    of_maps = np.zeros(_MAPS * most, dtype)
+    which, counts = np.empty(pool * pool * n_out, np.uintp), np.zeros(pool * pool, np.uintp)
+    for row in range(rows):
+        for column in range(band[0], band[1]):
+            cell = (row * columns + column) * n_out
+            for place in range(pool * pool):
+                counts[place] = _NONE
+            for k in range(n_out):
+                if alive[cell + k] != zero:
+                    won = np.uintp(winners[cell + k]) if pool > _ONE else _NONE
+                    which[won * n_out + counts[won]] = k
+                    counts[won] += _ONE
+            for place in range(pool * pool):
+                n = counts[place]
+                if n == _NONE:
+                    continue
+                at = (row * pool + place // pool) * line + (column * pool + place % pool) * shape[2]
+                for y in range(kernel_rows):
+                    for j in range(run):
+                        patch[y * run + j] = inputs[at + y * line + j]
+                here = which[place * n_out : place * n_out + n]
+                _share(here, n, patch, excites, inhibits, bias, split, epsilon, shares, plus, minus)
+                from_cell = ((first_row + row) * width + first_column + column) * n_out
+                for m in range(_NONE, n_maps, _MAPS):
+                    for lane in range(_MAPS):
+                        start = (m + lane) * of_relevance + from_cell
+                        for i in range(n):
+                            of_maps[lane * most + i] = (
+                                relevance[start + here[i]] if m + lane < n_maps else zero
+                            )
+                        for i in range(n, n + _MAPS):
+                            of_maps[lane * most + i] = zero
+                    to = m * of_map + at
+                    _add(shares, n, size, of_maps, most, out, to, kernel_rows, run, line, of_map)
