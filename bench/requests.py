@@ -57,8 +57,8 @@ ROWS = (
         "all files of 2 x 5",
         "its figures by matplotlib, arrays by numpy",
         FASTER,
-        ">= 5",
-        interleaved(_files, 5),
         ">= 10",
+        interleaved(_files, 5),
+        ">= 25",
     ),
 )

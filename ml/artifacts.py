@@ -8,12 +8,8 @@ JSON that goes with the files is `ml.results`; JAMS and tables are `ml.exports`.
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-
-import numpy as np
-from scipy.io import wavfile
 
 from ml.artifact_names import (
     AUDIO_NAME,
@@ -39,6 +35,7 @@ from ml.npz import MapFiles
 from ml.overview import draw_overview
 from ml.recording import Recording
 from ml.results import classification_result, explanation_result
+from ml.wav import float_wav, pcm_wav
 
 __all__ = [
     "Artifact",
@@ -46,7 +43,6 @@ __all__ = [
     "classification_result",
     "explanation_artifacts",
     "explanation_result",
-    "pcm_wav",
 ]
 
 PNG, NPZ, WAV = "image/png", "application/x-npz", "audio/wav"
@@ -130,7 +126,7 @@ def _heard_files(
     atlas: Atlas | None = None,
 ) -> Iterator[Artifact]:
     """What was analysed, and the result for other programs."""
-    audio = _wav(recording)
+    audio = float_wav(recording)
     yield Artifact(AUDIO_NAME, WAV, audio)
     sha256 = hashlib.sha256(audio).hexdigest()
     document = jams_document(
@@ -209,17 +205,3 @@ def _concept_title(instrument: InstrumentExplanation, concept: ConceptExplanatio
     else:
         words = f"channel {concept.channel} of {concept.layer}"
     return f"{instrument.instrument}: {words}, {concept.share:+.1%} of all relevance"
-
-
-def _wav(recording: Recording) -> bytes:
-    buffer = io.BytesIO()
-    wavfile.write(buffer, recording.sample_rate_hz, recording.samples)  # libsndfile would add the time of day
-    return buffer.getvalue()
-
-
-def pcm_wav(recording: Recording) -> bytes:
-    """16-bit WAV: half the size, and nobody hears the difference."""
-    buffer = io.BytesIO()
-    samples = np.round(np.clip(recording.samples, -1.0, 1.0) * 32_767.0).astype(np.int16)
-    wavfile.write(buffer, recording.sample_rate_hz, samples)
-    return buffer.getvalue()

@@ -1,8 +1,8 @@
 """Rendering the references of concepts, when somebody wants to hear or see one."""
 
-from ml.artifacts import pcm_wav
 from ml.concepts.rendering import render_reference
 from ml.errors import MissingAtlasError
+from ml.wav import pcm_wav
 from worker.errors import ModelGoneError
 from worker.references import Reference, Rendered
 from worker.workplace import Workplace
