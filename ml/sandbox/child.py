@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ml.errors import TimbrescopeError
 from ml.sandbox.errors import error_document
 from ml.sandbox.limits import SandboxLimits, confine, die_with
-from ml.sandbox.wire import MAX_FAULT_CHARACTERS, frame, read_frame
+from ml.sandbox.wire import MAX_FAULT_CHARACTERS, Reader, frame, read_frame
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CONVERSATION_FD = 3
 PROGRESS_EVERY_S = 0.1
+PASSED_BYTES = 2**16
 # Prepared here, because there will be no memory for it when it is needed.
 _OUT_OF_MEMORY = frame({"kind": "memory"})
 
@@ -103,7 +104,7 @@ def _do(tasks: Mapping[str, Task]) -> None:
         request = read_frame(stream)
         confine(SandboxLimits(**request["limits"]))
         try:
-            data = stream.read(request["n_bytes"])  # straight into one object of that size
+            data = _recording(stream, request["n_bytes"])
             value = tasks[request["task"]](request["arguments"], data, Answer(conversation))
             last = frame({"kind": "result", "value": value})
         except MemoryError:
@@ -114,3 +115,13 @@ def _do(tasks: Mapping[str, Task]) -> None:
             text = traceback.format_exc()[-MAX_FAULT_CHARACTERS:]
             last = frame({"kind": "fault", "text": text})
         conversation.sendall(last)
+
+
+def _recording(stream: Reader, n_bytes: int) -> bytes:
+    """Reads it straight into one object; without memory for that it is passed by: the answer comes last."""
+    try:
+        return stream.read(n_bytes)
+    except MemoryError:
+        while n_bytes > 0:
+            n_bytes -= len(stream.read(min(n_bytes, PASSED_BYTES))) or n_bytes
+        raise

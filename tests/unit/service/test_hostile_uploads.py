@@ -16,7 +16,7 @@ from worker.catalog import Catalog
 
 SOON_S = 5.0
 # More than the process that looks at uploads has mapped when it begins, less than it needs for 40 MB.
-LITTLE_MEMORY_BYTES = 180_000_000
+LITTLE_MEMORY_BYTES = 50_000_000
 LARGE = wav_header(data=bytes(40_000_000))
 
 
