@@ -116,10 +116,11 @@ def merge_windows(maps: NDArray[np.float32], windows: Sequence[Window], n_frames
     ndarray of float32, shape (n_mels, n_frames)
         Linear in `maps`, so parts that add up to a map still do so after merging.
     """
-    merged = np.zeros((maps.shape[1], n_frames), dtype=np.float64)
-    coverage = np.zeros(n_frames)
+    merged = np.zeros((maps.shape[1], n_frames), dtype=np.float32)  # hardly more than two lie on a frame
+    coverage = np.zeros(n_frames, dtype=np.float32)
     for window, window_map in zip(windows, maps, strict=True):
         last = min(window.first_frame + window.n_frames, n_frames)
         merged[:, window.first_frame : last] += window_map[:, : last - window.first_frame]
         coverage[window.first_frame : last] += 1
-    return (merged / np.maximum(coverage, 1)).astype(np.float32)
+    merged /= np.maximum(coverage, np.float32(1.0))
+    return merged
