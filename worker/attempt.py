@@ -315,7 +315,10 @@ def _end(job: Job, token: str, attempt: Attempt, work: Work, store: JobStore) ->
         fault = InternalError(f"A fault in the service stopped job {job.id}; what was sent is not to blame.")
         return store.fail(job.id, token, problem_of(fault), attempt.left_unsaid)
     if isinstance(outcome, Unfinished):
-        return store.get(job.id) if outcome.is_shared else store.rest(job.id, token, attempt.left_unsaid)
+        if not outcome.is_shared:
+            return store.rest(job.id, token, attempt.left_unsaid)
+        attempt.reports.flush()
+        return store.get(job.id)
     if isinstance(outcome, Finished):
         end = store.stop_early if outcome.was_stopped else store.succeed
         ended = end(job.id, token, outcome.result, attempt.left)

@@ -10,6 +10,7 @@ child, or the wait for one, within a fraction of a second.
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -38,27 +39,53 @@ PAUSE_S = 0.5
 PATIENCE_S = 30.0
 TICK_S = 0.1
 
+MIDI_SIGNATURE = b"MThd"
+
 Read = TypeVar("Read")
 
 
-def open_sandbox(settings: WorkerSettings, figures: Figures) -> Sandbox:
-    """The sandbox of a worker's process, on its way to be ready."""
-    sandbox = Sandbox(
-        sound.TASKS_MODULE,
-        settings.decoder_limits,
-        most_at_once=1,
-        on_death=lambda _: figures.count("decoder_deaths"),
-    )
-    sandbox.start()
-    return sandbox
+@dataclass(frozen=True)
+class Sandboxes:
+    """Where recordings are read: audio, which most are, in children that have no SoundFont open."""
+
+    audio: Sandbox
+    midi: Sandbox
+
+    def fit_for(self, data: bytes) -> Sandbox:
+        """The one whose children can make sound of it."""
+        return self.midi if data.startswith(MIDI_SIGNATURE) else self.audio
+
+    def start(self) -> None:
+        """Starts what forks the children ahead of the first call; does not wait for it."""
+        for sandbox in (self.audio, self.midi):
+            sandbox.start()
+
+    def close(self) -> None:
+        """Ends all processes."""
+        for sandbox in (self.audio, self.midi):
+            sandbox.close()
+
+
+def open_sandboxes(settings: WorkerSettings, figures: Figures) -> Sandboxes:
+    """The sandboxes of a worker's process, as these settings want them."""
+
+    def opened(tasks_module: str) -> Sandbox:
+        return Sandbox(
+            tasks_module,
+            settings.decoder_limits,
+            most_at_once=1,
+            on_death=lambda _: figures.count("decoder_deaths"),
+        )
+
+    return Sandboxes(opened(sound.AUDIO_TASKS_MODULE), opened(sound.TASKS_MODULE))
 
 
 class Decoder:
     """Reads recordings for one attempt."""
 
-    def __init__(self, attempt: Attempt, sandbox: Sandbox, settings: WorkerSettings) -> None:
+    def __init__(self, attempt: Attempt, sandboxes: Sandboxes, settings: WorkerSettings) -> None:
         self._attempt = attempt
-        self._sandbox = sandbox
+        self._sandboxes = sandboxes
         self._settings = settings
         self._limits = settings.media_limits
 
@@ -66,7 +93,7 @@ class Decoder:
         """The sound of an audio file, or of a MIDI file as it is rendered."""
         return self._read(
             lambda: sound.load_recording(
-                self._sandbox,
+                self._sandboxes.fit_for(data),
                 data,
                 sample_rate_hz=sample_rate_hz,
                 limits=self._limits,
@@ -80,14 +107,14 @@ class Decoder:
         self, data: bytes, sample_rate_hz: int, limits: MediaLimits
     ) -> tuple[MediaInfo, NDArray[np.float32]]:
         """What an audio file is, and its sound `(n_samples,)`."""
-        wanted = self._attempt.require_wanted
-        return self._read(lambda: sound.decoded(self._sandbox, data, sample_rate_hz, limits, on_wait=wanted))
+        wanted, sandbox = self._attempt.require_wanted, self._sandboxes.audio
+        return self._read(lambda: sound.decoded(sandbox, data, sample_rate_hz, limits, on_wait=wanted))
 
     def stems(self, data: bytes, recording: Recording, until_s: float | None) -> tuple[Stem, ...]:
         """What each instrument plays of a MIDI file, up to `until_s`."""
         return self._read(
             lambda: sound.midi_stems(
-                self._sandbox,
+                self._sandboxes.midi,
                 data,
                 recording,
                 limits=self._limits,
@@ -100,8 +127,8 @@ class Decoder:
 
     def notes(self, data: bytes) -> tuple[PlayedNote, ...]:
         """The notes of a MIDI file."""
-        wanted = self._attempt.require_wanted
-        return self._read(lambda: sound.midi_notes(self._sandbox, data, self._limits, on_wait=wanted))
+        wanted, sandbox = self._attempt.require_wanted, self._sandboxes.midi
+        return self._read(lambda: sound.midi_notes(sandbox, data, self._limits, on_wait=wanted))
 
     def _read(self, read: Callable[[], Read]) -> Read:
         pause_s, paused_s = PAUSE_S, 0.0

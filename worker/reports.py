@@ -98,12 +98,18 @@ class Reports:
             self._waiting.append(progress)
             return self._write_waiting()
 
+    def flush(self) -> None:
+        """Writes what waits; raises like `tell`."""
+        with self._lock:
+            if self._waiting:
+                self._write_waiting()
+
     def asked(self) -> None:
         """Somebody has just looked whether the work is still wanted."""
         self._written_at = time.monotonic()
 
     def left(self) -> tuple[Progress, ...]:
-        """What was told and will not be written any more, once the context has ended."""
+        """What was told and has not been written, once the context has ended."""
         return tuple(self._waiting)
 
     def _write_waiting(self) -> Job:

@@ -32,7 +32,7 @@ JobWork = Callable[[Job, Attempt, Workplace], Outcome]
 def classify_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     """Says which instruments play."""
     model = _model(job, attempt, here)
-    recording = _recording(attempt, model, Decoder(attempt, here.sandbox, here.settings))
+    recording = _recording(attempt, model, Decoder(attempt, here.sandboxes, here.settings))
     classification = classify(
         model, recording, threshold=job.parameters.threshold, on_progress=attempt.progress
     )
@@ -43,7 +43,7 @@ def classify_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
 def explain_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
     """Says which instruments play, and shows why."""
     model = _model(job, attempt, here)
-    decoder = Decoder(attempt, here.sandbox, here.settings)
+    decoder = Decoder(attempt, here.sandboxes, here.settings)
     recording = _recording(attempt, model, decoder)
     asked = job.parameters
     is_midi = job.input is not None and job.input.format == "midi"
@@ -76,7 +76,7 @@ def check_job(job: Job, attempt: Attempt, here: Workplace) -> Outcome:
         files,
         sample_rate_hz=model.sample_rate_hz,
         limits=here.settings.media_limits,
-        decode=Decoder(attempt, here.sandbox, here.settings).decoded,
+        decode=Decoder(attempt, here.sandboxes, here.settings).decoded,
     )
     attempt.progress("decoding", len(uploads), len(uploads))
     explanation = check_stems(

@@ -6,12 +6,12 @@ nor does it import numpy, whose threads are counted as that happens.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 from celery import current_app
 from redis import Redis
 
-from ml.sandbox import Sandbox
 from worker.artifacts import ArtifactStore
 from worker.attempt import Delivery, Work, attempt_job
 from worker.catalog import Catalog
@@ -25,6 +25,9 @@ from worker.reaper import Reaper
 from worker.references import References
 from worker.settings import WorkerSettings
 from worker.store import JobStore, Lifetimes
+
+if TYPE_CHECKING:
+    from worker.decoding import Sandboxes
 
 SETTINGS_KEY = "timbrescope_settings"
 # How often a worker asks Redis again before it gives something up.
@@ -41,24 +44,24 @@ class Workplace:
     queue: JobQueue
     presence: Presence
     reaper: Reaper
-    sandbox: Sandbox
+    sandboxes: "Sandboxes"
 
-    @property
+    @cached_property
     def store(self) -> JobStore:
         """The records of jobs."""
         return job_store(self.redis, self.settings)
 
-    @property
+    @cached_property
     def artifacts(self) -> ArtifactStore:
         """The files that jobs made."""
         return ArtifactStore(self.redis)
 
-    @property
+    @cached_property
     def references(self) -> References:
         """The rendered references of concepts."""
         return References(self.redis)
 
-    @property
+    @cached_property
     def leases(self) -> Leases:
         """Who is at work on what."""
         return Leases(self.redis)
@@ -79,13 +82,15 @@ class Workplace:
 @cache
 def workplace() -> Workplace:
     """This process's workplace, with the default model loaded."""
-    from worker.decoding import open_sandbox
+    from worker.decoding import open_sandboxes
 
     settings = worker_settings()
     redis = connect(settings.redis_url, patience=PATIENCE, waits=True)
     # What works beside the jobs has connections of its own, and does not wait long.
     beside = connect(settings.redis_url)
     catalog = Catalog(beside)
+    sandboxes = open_sandboxes(settings, Figures(beside))
+    sandboxes.start()
     return Workplace(
         settings=settings,
         redis=redis,
@@ -98,7 +103,7 @@ def workplace() -> Workplace:
             announced_atlases(settings),
         ),
         reaper=Reaper(beside, job_store(beside, settings), JobQueue(settings)),
-        sandbox=open_sandbox(settings, Figures(beside)),
+        sandboxes=sandboxes,
     )
 
 

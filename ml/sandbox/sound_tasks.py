@@ -1,35 +1,27 @@
 """What a child can make of a recording: its sound, its parts, its notes. For the fork server alone."""
 
-import io
 from contextlib import suppress
-from dataclasses import asdict, astuple
+from dataclasses import astuple
 from typing import Any
-
-import numpy as np
-import soundfile as sf
 
 from ml.errors import SystemDependencyError
 from ml.instruments import INSTRUMENTS
-from ml.media import MediaLimits, MidiEvent, decode_audio
-from ml.recording import decoded, load_recording, midi_bank
-from ml.sandbox import structure_tasks
+from ml.media import MediaLimits, MidiEvent
+from ml.recording import load_recording, midi_bank
+from ml.sandbox import audio_tasks
 from ml.sandbox.child import Answer, Task
 from ml.score import PROGRAM_CHANGE, midi_notes, render_parts
-from ml.synthesis.render import SAMPLE_RATE_HZ, render_events
+from ml.synthesis.render import render_events
 
 
-def _try_out() -> None:
-    """Does what children will do, so that what is made when it is first needed is made before they fork."""
-    for kind in ("WAV", "FLAC"):
-        file = io.BytesIO()
-        sf.write(file, np.zeros(1_000), SAMPLE_RATE_HZ, format=kind)
-        decode_audio(file.getvalue(), SAMPLE_RATE_HZ // 2)
+def _open_presets() -> None:
+    """Has what MIDI files will be played with been read before children fork, each of which would read it."""
     with suppress(SystemDependencyError):  # a child that needs it says that it is missing
         presets = [MidiEvent(0.0, bytes([PROGRAM_CHANGE, instrument.program])) for instrument in INSTRUMENTS]
         render_events(presets, midi_bank(None), 1)
 
 
-_try_out()
+_open_presets()
 
 
 def load(arguments: dict[str, Any], data: bytes, answer: Answer) -> dict[str, object]:
@@ -43,13 +35,6 @@ def load(arguments: dict[str, Any], data: bytes, answer: Answer) -> dict[str, ob
     )
     answer.sound(recording.samples)
     return {"gain": recording.gain}
-
-
-def decode(arguments: dict[str, Any], data: bytes, answer: Answer) -> dict[str, object]:
-    """`ml.media.inspect_media` and, for audio, `ml.media.decode_audio`."""
-    info, samples = decoded(data, arguments["sample_rate_hz"], MediaLimits(**arguments["limits"]))
-    answer.sound(samples)
-    return asdict(info)
 
 
 def parts(arguments: dict[str, Any], data: bytes, answer: Answer) -> dict[str, object]:
@@ -75,9 +60,8 @@ def notes(arguments: dict[str, Any], data: bytes, _answer: Answer) -> dict[str, 
 
 
 TASKS: dict[str, Task] = {
-    **structure_tasks.TASKS,
+    **audio_tasks.TASKS,
     "load": load,
-    "decode": decode,
     "parts": parts,
     "notes": notes,
 }

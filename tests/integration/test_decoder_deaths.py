@@ -134,7 +134,8 @@ def works(stack: Stack) -> None:
 
 def fork_server(stack: Stack) -> int:
     (process,) = stack.worker.children()
-    found = [pid for pid in children(process) if b"forkserver" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(process)}
+    found = [pid for pid, command in commands.items() if b"ml.sandbox.sound_tasks" in command]
     assert len(found) == 1
     return found[0]
 

@@ -9,7 +9,6 @@ import pytest
 from redis import Redis
 
 from ml.dataset.storage import open_storage
-from ml.sandbox import Sandbox, sound
 from ml.synthesis.instantiate import instantiate
 from ml.synthesis.melodies import corpora
 from ml.synthesis.melodies.phrases import Part, read_parts
@@ -18,6 +17,8 @@ from ml.synthesis.recipe import Recipe
 from worker.attempt import Delivery
 from worker.catalog import Catalog
 from worker.datasets import dataset_step
+from worker.decoding import open_sandboxes
+from worker.figures import Figures
 from worker.host import ModelHost
 from worker.ids import new_job_id
 from worker.jobs import Job, JobKind, JobStatus
@@ -46,7 +47,7 @@ def here(redis_url: str, tmp_path: Path) -> Workplace:
         queue=queue,
         presence=Presence(Catalog(redis), "here", ()),
         reaper=Reaper(redis, job_store(redis, settings), queue),
-        sandbox=Sandbox(sound.TASKS_MODULE, settings.decoder_limits, most_at_once=1),
+        sandboxes=open_sandboxes(settings, Figures(redis)),
     )
 
 

@@ -20,7 +20,7 @@ from tests.unit.worker.jobs_made import LIFETIMES, new_job
 from worker import decoding
 from worker.artifacts import ArtifactStore
 from worker.attempt import Attempt
-from worker.decoding import Decoder
+from worker.decoding import Decoder, Sandboxes
 from worker.errors import AttemptGivenBackError, AttemptLostError
 from worker.figures import Figures
 from worker.settings import WorkerSettings
@@ -41,7 +41,7 @@ class Bench:
         self.begun = self.store.begin(self.job.id, "token", max_attempts=MAX_ATTEMPTS)
         attempt = Attempt(self.store, ArtifactStore(self.redis), self.begun, "token")
         settings = WorkerSettings(redis_url=redis_url, max_attempts=MAX_ATTEMPTS)
-        self.decoder = Decoder(attempt, sandbox, settings)
+        self.decoder = Decoder(attempt, Sandboxes(sandbox, sandbox), settings)
         self.ends: list[Exception] = []
         really = sandbox.call
 

@@ -12,10 +12,11 @@ from redis import Redis
 
 from ml.concepts.atlas import ATLAS_NAME, atlas_bytes
 from ml.errors import MissingAtlasError, UnknownConceptError
-from ml.sandbox import Sandbox, sound
 from tests.unit.worker.atlas_made import LAYER, shipped_card, small_atlas
 from worker.catalog import Catalog
+from worker.decoding import open_sandboxes
 from worker.errors import ModelGoneError
+from worker.figures import Figures
 from worker.host import ModelHost
 from worker.presence import Presence
 from worker.questions import ModelRef
@@ -49,7 +50,7 @@ def here(redis_url: str, tmp_path: Path) -> Workplace:
         queue=queue,
         presence=Presence(Catalog(redis), "here", ()),
         reaper=Reaper(redis, job_store(redis, settings), queue),
-        sandbox=Sandbox(sound.TASKS_MODULE, settings.decoder_limits, most_at_once=1),
+        sandboxes=open_sandboxes(settings, Figures(redis)),
     )
 
 
