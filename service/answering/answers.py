@@ -21,7 +21,7 @@ from service.services import Services
 from service.submitting.idempotent import Made
 from service.submitting.posting import Posting
 from worker.connection import UNAVAILABLE
-from worker.jobs import Job
+from worker.jobs import Job, JobStatus
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,9 @@ async def job_answer(services: Services, posting: Posting, made: Made) -> Respon
         return problem_response(job.error, instance=job.path, headers=headers)
     if not job.status.is_terminal:
         headers["Retry-After"] = str(POLL_AFTER_S)
-    positions = await run_in_threadpool(positions_of, services, [job])
+    positions = {}
+    if job.status is JobStatus.QUEUED:
+        positions = await run_in_threadpool(positions_of, services, [job])
     document = JobDocument.of(job, positions.get(job.id)).model_dump(mode="json", by_alias=True)
     return JSONResponse(document, status_code=200 if job.status.is_terminal else 202, headers=headers)
 

@@ -57,7 +57,8 @@ def submit(services: Services, posting: Posting, submission: Submission, *, plac
     def make(mark: Mark | None) -> Job:
         return _submit(services, posting, submission, mark)
 
-    return make_once(services, posting, submission.fingerprint, make, place=place)
+    fingerprint = "" if posting.idempotency_key is None else submission.fingerprint
+    return make_once(services, posting, fingerprint, make, place=place)
 
 
 def _submit(services: Services, posting: Posting, submission: Submission, mark: Mark | None) -> Job:
