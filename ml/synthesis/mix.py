@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ml.synthesis.effects.apply import apply_effects
 from ml.synthesis.midi_file import stem_messages
 from ml.synthesis.plan import ClipPlan
 from ml.synthesis.render import SAMPLE_RATE_HZ, RenderOptions, render_events
@@ -76,6 +75,8 @@ def render_clip(plan: ClipPlan, banks: Mapping[str, Bank]) -> RenderedClip:
         stems[place] *= np.float32(10.0 ** (stem.gain_db / 20.0))
     residual = None
     if plan.effects is not None:
+        from ml.synthesis.effects.apply import apply_effects  # scipy.signal takes half a second to import
+
         stems, residual = apply_effects(plan.effects, stems)
     mix = _sum(stems, residual)
     peak = max(float(mix.max()), -float(mix.min()))
