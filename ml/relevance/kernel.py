@@ -24,6 +24,7 @@ import numba
 import numpy as np
 
 LANES = 32  # numbers in a step of the loops over a patch, as LLVM unrolls them
+LINE_BYTES = 64  # of the cache
 MAPS = 4  # maps that are added to at once; arrays of maps hold a multiple of it
 ROW_LANES = 16  # and in a step of the loop over a row of it
 
@@ -57,40 +58,38 @@ def winners_of(a, shape, winners):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(**_COMPILED)
-def _share(which, n, patch, excites, inhibits, bias, split, epsilon, shares, plus, minus):  # type: ignore[no-untyped-def]
-    """``n_jk c_k`` of `n` channels at one cell: `which` of them, into the rows of `shares`."""
-    alpha, beta, is_split = split
-    zero = patch.dtype.type(0)
-    size = np.uintp(patch.size)
+def _share(which, n, patch, excites, inhibits, bias, split, epsilon, shares):  # type: ignore[no-untyped-def]
+    """``n_jk c_k`` of `n` channels at one cell: `which` of them, two at a time into the rows of `shares`."""
+    zero, size = patch.dtype.type(0), np.uintp(patch.size)
     for place in range(_NONE, n, _TWO):
-        k, m = which[place] * size, which[min(place + _ONE, n - _ONE)] * size
-        k_plus = k_minus = m_plus = m_minus = zero
+        k, m = which[place], which[min(place + _ONE, n - _ONE)]
+        k_plus, k_minus = max(bias[k], zero), min(bias[k], zero)
+        m_plus, m_minus = max(bias[m], zero), min(bias[m], zero)
+        at_k, at_m = k * size, m * size
         for j in range(size):
             x = patch[j]
-            k_plus += excites[k + j] * x
-            k_minus += inhibits[k + j] * x
-            m_plus += excites[m + j] * x
-            m_minus += inhibits[m + j] * x
-        plus[place], plus[place + _ONE] = k_plus, m_plus
-        minus[place], minus[place + _ONE] = k_minus, m_minus
-    for place in range(n):
-        b = bias[which[place]]
-        z_plus, z_minus = plus[place] + max(b, zero), minus[place] + min(b, zero)
-        if is_split:
-            plus[place] = alpha / (z_plus + epsilon)
-            minus[place] = -beta / (z_minus - epsilon if z_minus < zero else z_minus + epsilon)
-        else:
-            z = z_plus + z_minus
-            plus[place] = minus[place] = alpha / (z - epsilon if z < zero else z + epsilon)
-    for place in range(_NONE, n, _TWO):
-        other = min(place + _ONE, n - _ONE)
-        k, m = which[place] * size, which[other] * size
-        k_plus, k_minus, m_plus, m_minus = plus[place], minus[place], plus[other], minus[other]
+            k_plus += excites[at_k + j] * x
+            k_minus += inhibits[at_k + j] * x
+            m_plus += excites[at_m + j] * x
+            m_minus += inhibits[at_m + j] * x
+        k_plus, k_minus = _quotients(k_plus, k_minus, split, epsilon)
+        m_plus, m_minus = _quotients(m_plus, m_minus, split, epsilon)
         to_k, to_m = place * size, place * size + size
         for j in range(size):
             x = patch[j]
-            shares[to_k + j] = x * (k_plus * excites[k + j] + k_minus * inhibits[k + j])
-            shares[to_m + j] = x * (m_plus * excites[m + j] + m_minus * inhibits[m + j])
+            shares[to_k + j] = x * (k_plus * excites[at_k + j] + k_minus * inhibits[at_k + j])
+            shares[to_m + j] = x * (m_plus * excites[at_m + j] + m_minus * inhibits[at_m + j])
+
+
+@numba.njit(**_COMPILED)
+def _quotients(z_plus, z_minus, split, epsilon):  # type: ignore[no-untyped-def]
+    """``c_k`` for positive and for negative numerators."""
+    alpha, beta, is_split = split
+    if is_split:
+        return alpha / (z_plus + epsilon), -beta / (z_minus - epsilon if z_minus < 0 else z_minus + epsilon)
+    z = z_plus + z_minus
+    c = alpha / (z - epsilon if z < 0 else z + epsilon)
+    return c, c
 
 
 @numba.njit(**_COMPILED)
@@ -135,6 +134,22 @@ def _add(shares, n, size, relevance, most, out, at, rows, run, line, of_map):  #
                 out[o1 + j] += b0 * v0 + b1 * v1 + b2 * v2 + b3 * v3
                 out[o2 + j] += c0 * v0 + c1 * v1 + c2 * v2 + c3 * v3
                 out[o3 + j] += d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
+
+
+@numba.njit(**_COMPILED)
+def _zeros(size, dtype):  # type: ignore[no-untyped-def]
+    """Zeros that begin with a line of the cache: vectors that straddle two cost twice."""
+    raw = np.zeros(size + np.uintp(LINE_BYTES), dtype)
+    skipped = np.uintp((LINE_BYTES - raw.ctypes.data % LINE_BYTES) // raw.itemsize)
+    return raw[skipped : skipped + size]
+
+
+@numba.njit(**_COMPILED)
+def _clear(out, of_map, line, first, last, left, right):  # type: ignore[no-untyped-def]
+    """Set rows of all maps to zero, between two columns."""
+    for start in range(_NONE, np.uintp(out.size), of_map):
+        for row in range(first, last):
+            out[start + row * line + left : start + row * line + right] = 0
 
 
 @numba.njit(**_COMPILED)
@@ -185,8 +200,9 @@ def carry_down(  # type: ignore[no-untyped-def]
     epsilon : number
         What keeps denominators from vanishing.
     out : ndarray, shape (n_maps up to a multiple of `MAPS` * height * width * n_in,)
-        Relevance of `inputs` is added to it.
-    band : (first column, last column + 1)
+        Relevance of `inputs`; whatever it held before, it is cleared row by row as it is come to, and so is
+        in the cache when it is added to.
+    band : (first column, last column + 1, first column of `inputs` to clear, last + 1)
         What this call is to carry; bands that do not touch may be carried at the same time.
     """
     n_maps, height, width, first_row, first_column = grid
@@ -197,11 +213,14 @@ def carry_down(  # type: ignore[no-untyped-def]
     size, most = np.uintp(excites.size) // n_out, n_out + _MAPS
     dtype = out.dtype
     zero = dtype.type(0)
-    shares, patch = np.zeros((n_out + _MAPS) * size, dtype), np.zeros(size, dtype)
-    plus, minus = np.empty(n_out + _ONE, dtype), np.empty(n_out + _ONE, dtype)
+    shares, patch = _zeros((n_out + _MAPS) * size, dtype), _zeros(size, dtype)
     of_maps = np.zeros(_MAPS * most, dtype)
     which, counts = np.empty(pool * pool * n_out, np.uintp), np.zeros(pool * pool, np.uintp)
+    cleared = _NONE
     for row in range(rows):
+        reached = (row + _ONE) * pool + kernel_rows - _ONE
+        _clear(out, of_map, line, cleared, reached, band[2] * shape[2], band[3] * shape[2])
+        cleared = reached
         for column in range(band[0], band[1]):
             cell = (row * columns + column) * n_out
             for place in range(pool * pool):
@@ -220,7 +239,7 @@ def carry_down(  # type: ignore[no-untyped-def]
                     for j in range(run):
                         patch[y * run + j] = inputs[at + y * line + j]
                 here = which[place * n_out : place * n_out + n]
-                _share(here, n, patch, excites, inhibits, bias, split, epsilon, shares, plus, minus)
+                _share(here, n, patch, excites, inhibits, bias, split, epsilon, shares)
                 from_cell = ((first_row + row) * width + first_column + column) * n_out
                 for m in range(_NONE, n_maps, _MAPS):
                     for lane in range(_MAPS):
@@ -233,3 +252,4 @@ def carry_down(  # type: ignore[no-untyped-def]
                             of_maps[lane * most + i] = zero
                     to = m * of_map + at
                     _add(shares, n, size, of_maps, most, out, to, kernel_rows, run, line, of_map)
+    _clear(out, of_map, line, cleared, shape[0], band[2] * shape[2], band[3] * shape[2])

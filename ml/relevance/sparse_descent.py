@@ -8,13 +8,15 @@ the margins that the next convolution's padding asks for.
 
 from __future__ import annotations
 
-import itertools
+import math
 import os
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,8 +30,10 @@ from ml.relevance.rules import inputs_of, shares_of
 from ml.relevance.trace import Step
 
 Array = NDArray[Any]
+_Band = tuple[int, int, int, int]  # as of `kernel.carry_down`
 
 _MOST_MAPS = 32  # carried at once: bounds memory, and shares of a cell are worked out once for them
+_MOST_KEPT_BYTES = 2**26
 _NO_WINNERS = np.zeros(0, dtype=np.uint8)
 
 
@@ -64,8 +68,8 @@ class _Weights:
         number = weights.dtype.type
         alpha, beta = (1.0, 0.0) if shares.split is None else (shares.split.alpha, shares.split.beta)
         return _Weights(
-            excites=np.maximum(padded, 0).ravel(),
-            inhibits=np.minimum(padded, 0).ravel(),
+            excites=_lined_up(np.maximum(padded, 0)),
+            inhibits=_lined_up(np.minimum(padded, 0)),
             bias=shares.bias.cpu().numpy(),
             split=(number(alpha), number(beta), shares.split is not None),
             epsilon=number(EPSILON),
@@ -86,6 +90,33 @@ def _weights(rule: Rule, convolution: nn.Conv2d) -> _Weights:
     if key not in kept:
         kept[key] = _Weights.of(rule, convolution)
     return kept[key]
+
+
+class _Scratch(threading.local):
+    """Room for relevance on its way, kept by every thread: fresh memory costs a fifth of all time."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[tuple[int, Any], Array] = {}
+
+    def room(self, turn: int, shape: tuple[int, ...], dtype: Any) -> Array:
+        """An array with anything in it, which lasts until the turn after the next."""
+        size = math.prod(shape)
+        if size * dtype.itemsize > _MOST_KEPT_BYTES:
+            return _aligned(size, dtype).reshape(shape)
+        at = (turn % 2, dtype)
+        if at not in self._rooms or self._rooms[at].size < size:
+            self._rooms[at] = _aligned(size, dtype)
+        return self._rooms[at][:size].reshape(shape)
+
+
+def _aligned(size: int, dtype: Any) -> Array:
+    """An array that begins with a line of the cache: vectors that straddle two cost twice."""
+    raw = np.empty(size * dtype.itemsize + kernel.LINE_BYTES, np.uint8)
+    start = -raw.ctypes.data % kernel.LINE_BYTES
+    return raw[start : start + size * dtype.itemsize].view(dtype)
+
+
+_scratch = _Scratch()
 
 
 @dataclass(frozen=True)
@@ -126,7 +157,7 @@ class _Stage:
             padding=padding,
         )
 
-    def descend(self, relevance: Array, margin: tuple[int, int]) -> Array:
+    def descend(self, relevance: Array, margin: tuple[int, int], turn: int) -> Array:
         """Carry relevance down.
 
         Parameters
@@ -134,11 +165,13 @@ class _Stage:
         relevance : ndarray, shape (n_maps, height, width, n_out)
         margin : (int, int)
             Rows above and columns to the left of the convolution's output.
+        turn : int
+            How many stages were above.
 
         Returns
         -------
         ndarray, shape (n_maps, height, width, n_groups * n_in)
-            With the convolution's padding for a margin.
+            With the convolution's padding for a margin. It lasts until the turn after the next.
         """
         n_maps = len(relevance)
         rows, columns, _, pool = self.cells
@@ -146,10 +179,10 @@ class _Stage:
         if alive is None:
             inner = relevance[:, margin[0] : margin[0] + rows, margin[1] : margin[1] + columns]
             alive = np.ascontiguousarray(inner.any(axis=0), dtype=relevance.dtype).ravel()
-        out = np.zeros((_up_to(n_maps, kernel.MAPS), *self.inputs.shape), relevance.dtype)
+        out = _scratch.room(turn, (_up_to(n_maps, kernel.MAPS), *self.inputs.shape), relevance.dtype)
         weights = self.weights
 
-        def carry(band: tuple[int, int]) -> None:
+        def carry(band: _Band) -> None:
             kernel.carry_down(
                 relevance.reshape(-1),
                 _unsigned(n_maps, *relevance.shape[1:3], *margin),
@@ -169,21 +202,40 @@ class _Stage:
             )
 
         touched = _up_to(weights.run, out.shape[3]) // out.shape[3] + pool - 1
-        for turn in _turns(columns, _up_to(touched, pool) // pool):
-            _in_parallel(carry, turn)
+        for bands in _turns(columns, pool, touched, out.shape[2]):
+            _in_parallel(carry, bands)
         return _unfolded(out[:n_maps], self.stride)
 
 
-def _turns(n_columns: int, apart: int) -> list[list[tuple[int, int]]]:
-    """Bands of columns in two turns; at least `apart` wide, so those of a turn write to nothing in common."""
-    n_bands = min(2 * torch.get_num_threads(), n_columns // apart)
+def _turns(n_columns: int, pool: int, touched: int, width: int) -> list[list[_Band]]:
+    """Bands of columns in two turns, those of one turn so far apart that they write to nothing in common.
+
+    Parameters
+    ----------
+    n_columns : int
+        Of cells.
+    pool : int
+        Columns of the input from one cell to the next.
+    touched : int
+        Columns of the input that a cell shares its relevance among.
+    width : int
+        Columns of the input.
+    """
+    n_bands = min(2 * torch.get_num_threads(), n_columns * pool // touched)
     if torch.get_num_threads() == 1 or n_bands < 4:
-        return [[(0, n_columns)]]
-    bands = list(itertools.pairwise(n_columns * index // n_bands for index in range(n_bands + 1)))
+        return [[(0, n_columns, 0, width)]]
+    cuts = [n_columns * index // n_bands for index in range(n_bands + 1)]
+    # The first turn clears all that it writes to, the second what is left between.
+    edges = [cut * pool + (index % 2) * (touched - pool) for index, cut in enumerate(cuts)]
+    edges[0], edges[-1] = 0, width
+    bands = [
+        (first, last, left, right)
+        for (first, last), (left, right) in zip(pairwise(cuts), pairwise(edges), strict=True)
+    ]
     return [bands[0::2], bands[1::2]]
 
 
-def _in_parallel(carry: Callable[[tuple[int, int]], None], bands: Sequence[tuple[int, int]]) -> None:
+def _in_parallel(carry: Callable[[_Band], None], bands: Sequence[_Band]) -> None:
     if len(bands) == 1:
         carry(bands[0])
         return
@@ -227,14 +279,18 @@ class SparseDescent:
     def descend(self, relevance: Tensor) -> Tensor:
         """Carry relevance down; as `ml.relevance.descent.Descent.descend`."""
         starts = np.ascontiguousarray(relevance.permute(0, 2, 3, 1).numpy())
+        lowest = self.stages[-1]
+        n_in = lowest.inputs.shape[2] // math.prod(lowest.stride) // lowest.weights.n_groups
+        carried = np.empty((len(starts), *self.size, n_in), starts.dtype)
         n_batches = -(-len(starts) // _MOST_MAPS)
-        carried = [self._carry(batch) for batch in np.array_split(starts, n_batches)]
-        return torch.from_numpy(np.concatenate(carried)).permute(0, 3, 1, 2)
+        for first, last in pairwise(len(starts) * each // n_batches for each in range(n_batches + 1)):
+            carried[first:last] = self._carry(starts[first:last])
+        return torch.from_numpy(carried).permute(0, 3, 1, 2)
 
     def _carry(self, relevance: Array) -> Array:
         margin = (0, 0)
-        for stage in self.stages:
-            relevance, margin = stage.descend(relevance, margin), stage.padding
+        for turn, stage in enumerate(self.stages):
+            relevance, margin = stage.descend(relevance, margin, turn), stage.padding
         height, width = self.size
         inner = relevance[:, margin[0] : margin[0] + height, margin[1] : margin[1] + width]
         n_groups = self.stages[-1].weights.n_groups
@@ -271,6 +327,13 @@ def _unfolded(a: Array, stride: tuple[int, int]) -> Array:
     down, right = stride
     cells = a.reshape(n, rows, columns, down, right, -1).transpose(0, 1, 3, 2, 4, 5)
     return np.ascontiguousarray(cells).reshape(n, rows * down, columns * right, -1)
+
+
+def _lined_up(a: Array) -> Array:
+    """A flat copy that begins with a line of the cache."""
+    copy = _aligned(a.size, a.dtype)
+    copy[:] = a.ravel()
+    return copy
 
 
 def _padded(a: Array, shape: tuple[int, ...]) -> Array:

@@ -165,13 +165,19 @@ def test_bands_of_a_turn_do_not_touch() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(3)
     try:
-        for n_columns in (1, 7, 27, 216):
-            turns = sparse_descent._turns(n_columns, apart=3)
+        for n_columns, pool, touched in ((1, 1, 3), (7, 1, 1), (27, 2, 4), (216, 1, 5), (40, 2, 3)):
+            width = n_columns * pool + touched
+            turns = sparse_descent._turns(n_columns, pool, touched, width)
             bands = sorted(band for turn in turns for band in turn)
-            assert bands[0][0] == 0
-            assert bands[-1][1] == n_columns
-            assert all(first[1] == second[0] for first, second in pairwise(bands))
-            for turn in turns:
-                assert all(second[0] - first[1] >= 3 for first, second in pairwise(turn))
+            assert [(bands[0][0], bands[-1][1]), (bands[0][2], bands[-1][3])] == [(0, n_columns), (0, width)]
+            assert all(one[1] == other[0] and one[3] == other[2] for one, other in pairwise(bands))
+            written = [
+                [(first * pool, (last - 1) * pool + touched) for first, last, *_ in turn] for turn in turns
+            ]
+            assert all(one[1] <= other[0] for turn in written for one, other in pairwise(turn))
+            # Nothing is cleared after it was written to: the first turn clears all that it writes to.
+            for (_, _, left, right), (begins, ends) in zip(turns[0], written[0], strict=True):
+                assert left <= begins
+                assert ends <= right
     finally:
         torch.set_num_threads(before)
