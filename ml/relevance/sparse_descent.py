@@ -34,6 +34,7 @@ _Band = tuple[int, int, int, int]  # as of `kernel.carry_down`
 
 _MOST_MAPS = 32  # carried at once: bounds memory, and shares of a cell are worked out once for them
 _MOST_KEPT_BYTES = 2**26
+_BANDS_OF_A_THREAD = 2
 _NO_WINNERS = np.zeros(0, dtype=np.uint8)
 
 
@@ -221,7 +222,7 @@ def _turns(n_columns: int, pool: int, touched: int, width: int) -> list[list[_Ba
     width : int
         Columns of the input.
     """
-    n_bands = min(2 * torch.get_num_threads(), n_columns * pool // touched)
+    n_bands = min(_BANDS_OF_A_THREAD * torch.get_num_threads(), n_columns * pool // touched)
     if torch.get_num_threads() == 1 or n_bands < 4:
         return [[(0, n_columns, 0, width)]]
     cuts = [n_columns * index // n_bands for index in range(n_bands + 1)]
@@ -236,12 +237,17 @@ def _turns(n_columns: int, pool: int, touched: int, width: int) -> list[list[_Ba
 
 
 def _in_parallel(carry: Callable[[_Band], None], bands: Sequence[_Band]) -> None:
-    if len(bands) == 1:
-        carry(bands[0])
-        return
-    waiting = [_threads(os.getpid(), torch.get_num_threads()).submit(carry, band) for band in bands[1:]]
-    carry(bands[0])
-    for each in waiting:
+    """Carry bands, each thread the next that is left: some have more to share than others."""
+    left = iter(bands)
+
+    def work() -> None:
+        for band in left:
+            carry(band)
+
+    n_threads = min(torch.get_num_threads(), len(bands))
+    helping = [_threads(os.getpid(), n_threads - 1).submit(work) for _ in range(n_threads - 1)]
+    work()
+    for each in helping:
         each.result()
 
 
@@ -323,10 +329,14 @@ def _unfolded(a: Array, stride: tuple[int, int]) -> Array:
     """The reverse of `_folded`."""
     if stride == (1, 1):
         return a
-    n, rows, columns, _ = a.shape
+    n, rows, columns, folded = a.shape
     down, right = stride
-    cells = a.reshape(n, rows, columns, down, right, -1).transpose(0, 1, 3, 2, 4, 5)
-    return np.ascontiguousarray(cells).reshape(n, rows * down, columns * right, -1)
+    channels = folded // (down * right)
+    whole = np.empty((n, rows * down, columns * right, channels), a.dtype)
+    for place in range(down * right):
+        within = a[..., place * channels : (place + 1) * channels]
+        whole[:, place // right :: down, place % right :: right] = within
+    return whole
 
 
 def _lined_up(a: Array) -> Array:
