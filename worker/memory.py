@@ -27,7 +27,9 @@ HUGE_PAGES = {
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
     ":glibc.malloc.trim_threshold=67108864"
 }
-_M_MMAP_THRESHOLD = -3  # <malloc.h>
+# What each thread may keep of smaller ones: a short recording comes and goes in the same room.
+KEPT_BYTES = 4 * LARGE_BYTES
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
 
 
 def return_large_blocks() -> bool:
@@ -37,7 +39,7 @@ def return_large_blocks() -> bool:
     except (AttributeError, OSError):
         log.debug("this machine's allocator is left as it is")
         return False
-    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES))
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, KEPT_BYTES))
 
 
 @contextmanager
