@@ -1,4 +1,7 @@
-"""`python -m bench [ROW ...] [--json FILE]`: measure all rows, or those named."""
+"""`python -m bench [ROW ...] [--json FILE]`: measure all rows, or those named.
+
+`python -m bench.table` prints the README's table from `reports/speed.json`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,9 @@ def main() -> None:
     """Measure, print the table, and write it as JSON when asked to."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("rows", nargs="*", metavar="ROW", help=", ".join(row.name for row in ROWS))
-    parser.add_argument("--json", type=Path, help="write the measurements to this file too")
+    parser.add_argument(
+        "--json", type=Path, help="write the measurements to this file too; others in it stay"
+    )
     asked = parser.parse_args()
     unknown = set(asked.rows) - {row.name for row in ROWS}
     if unknown:
@@ -46,8 +51,15 @@ def main() -> None:
     )
     Console(width=TABLE_WIDTH).print(_table(measurements, machine))
     if asked.json is not None:
-        document = {"machine": machine, "rows": [_document(*each) for each in measurements]}
-        asked.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        keep(asked.json, [{**_document(*each), "machine": machine} for each in measurements])
+
+
+def keep(path: Path, rows: list[dict[str, object]]) -> None:
+    """Write rows to a file of measurements; what it says of other rows stays."""
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    kept |= {str(row["name"]): row for row in rows}
+    ordered = {row.name: kept[row.name] for row in ROWS if row.name in kept}
+    path.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
 
 
 def _table(measurements: list[tuple[Row, Measurement]], machine: str) -> Table:
