@@ -73,7 +73,7 @@ def render_reference(model: Model, atlas: Atlas, layer: str, channel: int, place
     Returns
     -------
     RenderedReference
-        The same bytes for the same versions of the libraries.
+        The same bytes for the same versions of the libraries and the same kind of processor (`ml.png`).
 
     Raises
     ------
