@@ -39,7 +39,7 @@ from worker.errors import (
 from worker.jobs import Job, JobKind
 from worker.leases import Leases
 from worker.logs import bound, configure_logging
-from worker.pool import make_ready_to_fork, start_method
+from worker.pool import keep_compiled, make_ready_to_fork, needs_warm_up, start_method
 from worker.presence import process_name
 from worker.problems import problem_of
 from worker.queue import REFERENCE_TASK, TASK_OF, TRACE_HEADER
@@ -65,20 +65,22 @@ def prepare_parent(**_: object) -> None:
     settings = worker_settings()
     configure_logging(settings.log_level, settings.log_format)
     os.environ.pop("_MP_FORK_LOGLEVEL_", None)  # processes would log in its way until they know this one
+    keep_compiled(settings)
     if start_method(settings) == "fork":
-        make_ready_to_fork()
+        make_ready_to_fork(settings)
 
 
 @worker_process_init.connect(weak=False)
 def prepare_process(**_: object) -> None:
     """Loads the default model and tries it out before the first job comes, then says that it is ready."""
-    from worker.work import warm_up
-
     settings = worker_settings()
     configure_logging(settings.log_level, settings.log_format)
     tracing.start("timbrescope-worker")
     here = workplace()
-    warm_up(here.host.default)
+    if needs_warm_up(settings):
+        from worker.work import warm_up
+
+        warm_up(here.host.default)
     here.host.remember_published()
     here.presence.start()
     here.reaper.start()

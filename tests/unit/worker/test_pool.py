@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from worker import pool
@@ -38,10 +39,11 @@ def test_what_may_compute_on_a_gpu_is_not_forked(
 
 
 @linux
-def test_who_is_forked_from_has_imported_what_computes_and_has_one_thread() -> None:
+def test_who_is_forked_from_has_tried_out_what_computes_and_has_one_thread() -> None:
     program = (
         "import os, sys, worker.run; worker.run.limit_threads(1); import worker.tasks; "
-        "from worker.pool import make_ready_to_fork; make_ready_to_fork(); "
+        "from worker.pool import make_ready_to_fork; from worker.settings import WorkerSettings; "
+        "make_ready_to_fork(WorkerSettings()); "
         "print('torch' in sys.modules, 'worker.work' in sys.modules, len(os.listdir('/proc/self/task')))"
     )
     found = subprocess.run(
@@ -52,3 +54,59 @@ def test_who_is_forked_from_has_imported_what_computes_and_has_one_thread() -> N
         env={name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")},
     )
     assert found.stdout.split() == ["True", "True", "1"]
+
+
+@linux
+def test_what_is_forked_from_a_parent_that_has_computed_computes_the_same() -> None:
+    program = (
+        "import os, sys, worker.run; worker.run.limit_threads(1); "
+        "from worker.pool import make_ready_to_fork; from worker.settings import WorkerSettings; "
+        "settings = WorkerSettings(device='cpu'); make_ready_to_fork(settings)\n"
+        "import numpy as np, torch; from ml.classification import listen; from ml.model import load_model\n"
+        "from ml.recording import Recording\n"
+        "def hear():\n"
+        "    torch.set_num_threads(int(sys.argv[1]))\n"
+        "    model = load_model(settings.models_dir / 'default')\n"
+        "    noise = np.random.default_rng(1).normal(0.0, 0.1, model.sample_rate_hz).astype(np.float32)\n"
+        "    print(listen(model, Recording(noise, model.sample_rate_hz)).inputs.sum(),\n"
+        "          *model.logits(listen(model, Recording(noise, model.sample_rate_hz)).inputs).ravel(),\n"
+        "          flush=True)\n"
+        "for _ in range(2):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        hear(); os._exit(0)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+        "hear()\n"
+    )
+    for threads in ("1", "2"):
+        found = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program, threads],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=100,
+        )
+        first, second, parents = (np.array(line.split(), float) for line in found.stdout.splitlines())
+        np.testing.assert_allclose(first, parents, rtol=1e-5)
+        np.testing.assert_allclose(second, parents, rtol=1e-5)
+
+
+def test_what_is_compiled_is_kept_with_the_state_where_the_code_cannot_be_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = WorkerSettings(state_dir=tmp_path)
+    environment: dict[str, str] = {}
+    monkeypatch.setattr(os, "environ", environment)
+    pool.keep_compiled(settings)
+    assert environment == {}
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    pool.keep_compiled(settings)
+    assert environment == {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+
+
+@linux
+def test_only_what_its_parent_has_not_done_is_tried_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "GPU_FILES", ())
+    assert not pool.needs_warm_up(WorkerSettings(threads=1))
+    assert pool.needs_warm_up(WorkerSettings(threads=2))
+    assert pool.needs_warm_up(WorkerSettings(device="cuda"))
