@@ -24,7 +24,7 @@ from worker.figures import Figures
 from worker.store import JobStore, Lifetimes
 
 # More than a fork server has mapped; less than two copies of ten minutes of sound on top of it.
-MEMORY_BYTES = 330_000_000
+MEMORY_BYTES = 275_000_000
 TIME_S = 2
 MAX_ATTEMPTS = 3
 SOON_S = 120.0
@@ -70,7 +70,7 @@ def test_what_takes_too_long_fails_after_the_last_attempt(stack: Stack) -> None:
 
 
 def test_what_needs_too_much_memory_fails_after_the_last_attempt(stack: Stack) -> None:
-    job = finished(stack, submitted(stack, sounds.silent_flac(600)))
+    job = finished(stack, submitted(stack, crowded(590.0)))
     assert job["error"]["type"] == "/problems/decoder-died"
     assert (job["error"]["cause"], job["error"]["memory_bytes"]) == ("memory", MEMORY_BYTES)
     assert store(stack).get(job["id"]).attempts == MAX_ATTEMPTS
