@@ -35,6 +35,9 @@ from ml.relevance.sparse_descent import SparseDescent
 from ml.relevance.target import Target
 from ml.relevance.trace import Step, convolutions_of, layers_of, trace
 
+# Windows whose activations, 20 MB of each, are kept from the first pass until their maps are made. Of longer
+# recordings they are computed again: a tenth of a map's time, and memory that does not grow with its length.
+_KEPT_WINDOWS = 4
 _PASSED_ON = (nn.ReLU, nn.Identity, nn.Dropout)
 
 
@@ -90,19 +93,29 @@ def explain_targets(
     """Explain targets in windows; see `ml.relevance.engine.explain_targets`."""
     with torch.inference_mode():
         data = torch.from_numpy(inputs).unsqueeze(1).to(model.device, memory_format=torch.channels_last)
-        windows = [
-            Window.of(model.network, data[i : i + 1], targets, method, layer) for i in range(len(data))
-        ]
-        # (n_windows, n_targets, n_channels)
-        by_channel = np.stack([window.at_concepts.sum(dim=(2, 3)).cpu().numpy() for window in windows])
+
+        def window(index: int) -> Window:
+            return Window.of(model.network, data[index : index + 1], targets, method, layer)
+
+        kept, values, by_channel = [], [], []
+        for index in range(len(data)):
+            each = window(index)
+            values.append(each.values)
+            by_channel.append(each.at_concepts.sum(dim=(2, 3)).cpu().numpy())  # (n_targets, n_channels)
+            if index < _KEPT_WINDOWS:
+                kept.append(each)
         if on_map is not None:
-            on_map(len(windows) * len(targets))
-        strongest = [strongest_channels(by_channel[:, index], n_concepts) for index in range(len(targets))]
-        concept_maps = np.stack([window.concept_maps(strongest, on_map) for window in windows], axis=2)
+            on_map(len(data) * len(targets))
+        channels = np.stack(by_channel, axis=1)  # (n_targets, n_windows, n_channels)
+        strongest = [strongest_channels(of_target, n_concepts) for of_target in channels]
+        concept_maps = np.empty((len(targets), len(strongest[0]) + 1, *inputs.shape), dtype=inputs.dtype)
+        for index in range(len(data)):
+            each = kept.pop(0) if kept else window(index)
+            concept_maps[:, :, index] = each.concept_maps(strongest, on_map)
     return tuple(
         Evidence(
-            logits=np.array([window.values[index] for window in windows]),
-            channels=by_channel[:, index],
+            logits=np.array([of_window[index] for of_window in values]),
+            channels=channels[index],
             maps=concept_maps[index].sum(axis=0),
             strongest=strongest[index],
             concept_maps=concept_maps[index],
