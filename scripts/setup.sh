@@ -162,6 +162,9 @@ install_python_packages() {
     pip_install "$(grep '^torch==' constraints.txt)"
     pip_install "$(grep '^setuptools==' constraints.txt)"
     pip_install --no-build-isolation -e '.[ml,dev]'
+    say "compiling what computes, so that the first worker need not"
+    "$VENV/bin/python" -c 'from worker.pool import make_ready_to_fork; from worker.settings import WorkerSettings
+make_ready_to_fork(WorkerSettings())'
     fingerprint >"$STAMP"
     say "done: $VENV/bin/timbrescope"
 }
