@@ -110,7 +110,15 @@ class Watch:
                         _tell(watchers, None)
                 elif message["type"] == "message":
                     job_id, _, status = message["data"].decode().partition(" ")
-                    _tell(self._watchers.get(job_id, set()), JobStatus(status))
+                    _tell(self._watchers.get(job_id, set()), _status_of(status))
+
+
+def _status_of(text: str) -> JobStatus | None:
+    """None for a status that only another version of the program knows: whoever hears of it looks."""
+    try:
+        return JobStatus(text)
+    except ValueError:
+        return None
 
 
 def _tell(watchers: set[News], status: JobStatus | None) -> None:
