@@ -20,7 +20,7 @@ class RoundTrips:
 def round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[RoundTrips]:
     """Counts while the context lasts, in all threads of this process."""
     found = RoundTrips()
-    really = AbstractConnection.send_packed_command
+    really: Any = AbstractConnection.send_packed_command
 
     def send(connection: AbstractConnection, command: Any, check_health: bool = True) -> None:
         found.n += 1
