@@ -129,9 +129,9 @@ def test_the_job_of_a_worker_that_is_killed_whole_runs_again_soon(one_process: S
             wait_until(lambda: len(redis.keys("ts:worker:*")) == 2, START_S, "another worker", every_s=0.5)
             job_id = watch.post_long()
             watch.wait_for(job_id, JobStatus.RUNNING, attempts=1)
-            (victim,) = (
-                process for process in (one_process.worker, other) if f"job={job_id}" in process.text()
-            )
+            both = (one_process.worker, other)
+            wait_until(lambda: any(f"job={job_id}" in each.text() for each in both), END_S, "a line of a log")
+            (victim,) = (process for process in both if f"job={job_id}" in process.text())
             behind = [watch.post_middling() for _ in range(N_WAITING)]
             victim.kill()
             killed_at = time.monotonic()
@@ -144,6 +144,9 @@ def test_the_job_of_a_worker_that_is_killed_whole_runs_again_soon(one_process: S
                 one_process.worker, other = other, one_process.worker
         finally:
             other.kill()
+        wait_until(
+            lambda: len(redis.keys("ts:worker:*")) == 1, START_S, "the dead to be forgotten", every_s=0.5
+        )
         watch.wait_for(watch.post_short(), JobStatus.SUCCEEDED)
 
 
