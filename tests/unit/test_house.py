@@ -15,6 +15,7 @@ import yaml
 from dockerfile_parse import DockerfileParser
 
 from scripts.pin import closure, project_requirements
+from worker.memory import HUGE_PAGES
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
@@ -142,6 +143,10 @@ def test_compose_gives_redis_options_that_it_understands(compose: dict[str, Any]
                 }
         finally:
             server.terminate()
+
+
+def test_the_worker_is_told_of_huge_pages_as_up_tells_it(compose: dict[str, Any]) -> None:
+    assert HUGE_PAGES.items() <= compose["services"]["worker"]["environment"].items()
 
 
 def test_every_container_has_a_health_check(compose: dict[str, Any], stages: dict[str, list[str]]) -> None:
