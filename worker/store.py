@@ -303,7 +303,7 @@ class JobStore:
                     if after is not None and record == jobs.to_record(after):
                         return after  # it was made, and only the answer was lost
                     before = jobs.from_record(record)
-                    after = self._dated(jobs.changed(before, transition(before)))
+                    after = self._dated(jobs.changed(before, transition(_as_told(before, along))))
                     pipe.multi()
                     self._write_along(pipe, before, along)
                     self._write(pipe, before, after)
@@ -351,6 +351,14 @@ class JobStore:
 
     def _absence(self, job_id: str, audiences: Collection[str] | None = None) -> Absence:
         return absence(job_id, cast(bytes | None, self._redis.get(keys.tombstone(job_id))), audiences)
+
+
+def _as_told(job: Job, along: Along) -> Job:
+    """The job as the last of what was told before the change says that it is."""
+    if not along.told:
+        return job
+    last = along.told[-1]
+    return replace(job, progress=replace(last, metrics=last.metrics or job.progress.metrics))
 
 
 def _add_event(pipe: Pipeline, job: Job) -> None:

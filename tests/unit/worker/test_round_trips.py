@@ -13,6 +13,7 @@ from worker.artifacts import ArtifactStore
 from worker.attempt import Attempt, Delivery, attempt_job
 from worker.jobs import Job, JobStatus
 from worker.leases import Leases
+from worker.progress import Progress
 from worker.store import JobStore
 
 # Lease taken; record watched, read and written as the job begins; recording read; the same three as it ends,
@@ -52,6 +53,7 @@ def test_a_short_job_takes_few(redis_url: str, monkeypatch: pytest.MonkeyPatch) 
         do(job)
     ended = store.get(job.id)
     assert ended.status is JobStatus.SUCCEEDED
+    assert ended.progress == Progress("classifying", 1, 1)
     assert artifacts.data(job.id, "timeline.csv") == b"timeline.csv"
     events = cast(list[tuple[bytes, dict[bytes, bytes]]], redis.xrange(keys.events(job.id)))
     told = [json.loads(entry[b"event"])["progress"]["stage"] for _, entry in events]
