@@ -42,8 +42,6 @@ REDIS_MEMORY_SHARE = 0.25
 REDIS_MEMORY_BYTES = (256 * 2**20, 8 * 2**30)
 """Redis keeps recordings and results in memory: a quarter of the machine's, but within these bounds."""
 
-REDIS_REWRITE_FROM = "256mb"
-
 API_STOP = ((signal.SIGTERM, 10.0),)
 WORKER_STOP = (
     (signal.SIGTERM, 8.0),
@@ -168,9 +166,7 @@ def redis_program(folder: Path, path: Path, environment: Mapping[str, str], *, f
         "dir": str(folder),
         "appendonly": "yes",
         "appendfsync": fsync,
-        # The file is written anew once it has doubled: recordings are hardly smaller compressed, and a small
-        # file is read so fast that it may grow before.
-        "auto-aof-rewrite-min-size": REDIS_REWRITE_FROM,
+        # Nor is it compressed when it is written anew: recordings and maps hardly become smaller.
         "rdbcompression": "no",
         "save": "",
         "maxmemory": str(_redis_memory_bytes()),
