@@ -166,7 +166,7 @@ def redis_program(folder: Path, path: Path, environment: Mapping[str, str], *, f
         "dir": str(folder),
         "appendonly": "yes",
         "appendfsync": fsync,
-        # Nor is it compressed when it is written anew: recordings and maps hardly become smaller.
+        # Of its file when that is written anew: recordings and maps hardly become smaller.
         "rdbcompression": "no",
         "save": "",
         "maxmemory": str(_redis_memory_bytes()),
