@@ -51,11 +51,12 @@ JAMS, CSV = "application/json", "text/csv; charset=utf-8"
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file of a result."""
+    """A file of a result; `sha256` is that of the data, where it had to be computed."""
 
     name: str
     media_type: str
     data: bytes
+    sha256: str | None = None
 
 
 def classification_artifacts(
@@ -127,8 +128,8 @@ def _heard_files(
 ) -> Iterator[Artifact]:
     """What was analysed, and the result for other programs."""
     audio = float_wav(recording)
-    yield Artifact(AUDIO_NAME, WAV, audio)
     sha256 = hashlib.sha256(audio).hexdigest()
+    yield Artifact(AUDIO_NAME, WAV, audio, sha256)
     document = jams_document(
         recording, classification, card, audio_sha256=sha256, explanation=explanation, atlas=atlas
     )

@@ -38,9 +38,10 @@ class ArtifactFile:
     data: bytes
 
     @classmethod
-    def of(cls, name: str, media_type: str, data: bytes) -> Self:
-        """The file of this name."""
-        return cls(ArtifactInfo(name, media_type, len(data), hashlib.sha256(data).hexdigest()), data)
+    def of(cls, name: str, media_type: str, data: bytes, sha256: str | None = None) -> Self:
+        """The file of this name; its hash, which takes a while, may be known already."""
+        known = sha256 or hashlib.sha256(data).hexdigest()
+        return cls(ArtifactInfo(name, media_type, len(data), known), data)
 
 
 _INFO = TypeAdapter(ArtifactInfo)

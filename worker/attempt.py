@@ -180,9 +180,9 @@ class Attempt:
         """Stores an artefact at once, for those who look at the job while it goes on."""
         self._artifacts.put(self._job_id, self._token, name, media_type, data)
 
-    def keep_for_end(self, name: str, media_type: str, data: bytes) -> None:
+    def keep_for_end(self, name: str, media_type: str, data: bytes, sha256: str | None = None) -> None:
         """Stores an artefact by the job's end: small ones together, the last in the same transaction."""
-        self._files.append(ArtifactFile.of(name, media_type, data))
+        self._files.append(ArtifactFile.of(name, media_type, data, sha256))
         if sum(file.info.size_bytes for file in self._files) > MOST_TOGETHER_BYTES:
             self._artifacts.put_all(self._job_id, self._token, self._files)
             self._files.clear()

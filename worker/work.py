@@ -161,4 +161,4 @@ def _explained(
 
 def _keep(attempt: Attempt, made: Iterable[artifacts.Artifact]) -> None:
     for artifact in made:
-        attempt.keep_for_end(artifact.name, artifact.media_type, artifact.data)
+        attempt.keep_for_end(artifact.name, artifact.media_type, artifact.data, artifact.sha256)

@@ -114,13 +114,16 @@ class Sounds:
         if type(part) is not int or type(n_samples) is not int or n_samples < 1:
             raise GarbledError(f"{n_samples!r} samples of part {part!r}.")
         if part == len(self._parts) < self._most_parts:
-            # As much as may come at most: memory is taken only where something is written to.
-            self._parts.append(np.empty(self._most_samples, np.float32))
+            self._parts.append(np.empty(0, np.float32))
             self._n_filled.append(0)
         if part != len(self._parts) - 1 or n_samples > self._most_samples - self._n_filled[part]:
             raise GarbledError(f"{n_samples} more samples of part {part}.")
         first = self._n_filled[part]
-        room = self._parts[part][first : first + n_samples]
+        needed = first + n_samples
+        if needed > len(self._parts[part]):  # most sounds come in one piece; others may go on for long
+            size = max(needed, min(2 * first, self._most_samples))
+            self._parts[part].resize(size, refcheck=False)
+        room = self._parts[part][first:needed]
         conversation.receive_samples(room)
         if not (room.min() >= -self.MAX_LEVEL and room.max() <= self.MAX_LEVEL):
             raise GarbledError("Samples that no decoder lets through.")
