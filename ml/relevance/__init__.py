@@ -16,7 +16,8 @@ A *concept* is a channel of a convolution, by default of the last. Its map (Acht
 Intelligence* 5, 2023) is what is left when all relevance but this channel's is set to zero there; below that
 layer relevance is linear in what enters, so the maps of all channels add up to the whole map.
 
-Two engines compute the same maps: `direct_engine`, ours, for sequential convolutional networks, and
+Two engines compute the same maps: `direct_engine`, ours, for sequential convolutional networks, which carries
+all maps down together (`sparse_descent` on processors, `descent` on other devices), and
 `zennit_engine`, which calls zennit-crp and serves as the oracle of the first and for any other network.
 `engine` chooses. `baselines` are maps of other kinds, to compare with.
 """

@@ -15,7 +15,7 @@ from worker.references import MOST_ASKED
 
 CONCEPTS = "/models/default/concepts"
 N_LOOKING = 120
-MOST_HEARD = N_LOOKING // 2  # with those who came while there was room again: the slower the machine, the more
+MOST_HEARD = N_LOOKING // 2  # some came while there was room again: the slower the machine, the more
 
 
 def test_what_a_channel_listens_to_can_be_heard_and_seen(client: httpx.Client) -> None:
