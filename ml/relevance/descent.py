@@ -23,6 +23,9 @@ from ml.relevance.methods import Rule
 from ml.relevance.rules import Terms, terms_of
 from ml.relevance.trace import Step
 
+_MOST_MAPS = 32  # at once
+_MOST_BYTES = 2**28  # of the messages of so many maps below one convolution
+
 
 @dataclass(frozen=True)
 class _Stage:
@@ -122,6 +125,12 @@ class Descent:
         if gate is None:
             raise ValueError("There is no convolution to descend through.")
         return Descent(tuple(stages), gate)
+
+    @property
+    def most_maps(self) -> int:
+        """How many maps to carry down at once: bounds memory."""
+        of_map = max(stage.constants.nbytes for stage in self.stages)
+        return max(1, min(_MOST_MAPS, _MOST_BYTES // of_map))
 
     def descend(self, relevance: Tensor) -> Tensor:
         """Carry relevance down.

@@ -21,8 +21,6 @@ from ml.relevance.methods import Method
 from ml.relevance.target import Target
 from ml.relevance.trace import trace
 
-_BATCH_MAPS = 32  # carried down at once: bounds memory
-
 
 @dataclass(frozen=True)
 class Start:
@@ -95,8 +93,9 @@ def maps_of_values(
     with model.lock, torch.inference_mode():
         steps, output = trace(model.network, data, layer)  # output (1, n_channels, height, width)
         below = Window((), output[:0], tuple(steps), method)
-        for first in range(0, len(starts), _BATCH_MAPS):
-            batch = starts[first : first + _BATCH_MAPS]
+        most = below.below.most_maps
+        for first in range(0, len(starts), most):
+            batch = starts[first : first + most]
             alone = output.new_zeros((len(batch), *output.shape[1:]))
             for relevance, start in zip(alone, batch, strict=True):
                 relevance[start.channel, start.row, start.column] = start.relevance

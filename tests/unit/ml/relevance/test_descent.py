@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -10,7 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ml.relevance import sparse_descent
+from ml.relevance import bands as bands_of_columns
+from ml.relevance import kernel_weights
 from ml.relevance.descent import Descent
 from ml.relevance.methods import METHODS, AlphaBeta, Box, Epsilon, Flat, Gamma, Method, Rule
 from ml.relevance.sparse_descent import SparseDescent
@@ -139,26 +140,56 @@ def test_equal_values_are_won_by_the_first() -> None:
     assert (found[::2, ::2] != 0).all()
 
 
-def test_weights_that_change_are_taken_anew() -> None:
+@pytest.mark.parametrize("which", ["weight", "bias"])
+@pytest.mark.parametrize("rule", [Epsilon(), Gamma(0.25), AlphaBeta(2.0, 1.0)], ids=str)
+def test_weights_that_change_are_taken_anew(which: str, rule: Rule) -> None:
     network, a = two_blocks(), random(1, 1, 31, 58, seed=5)
-    rules: list[Rule] = [AlphaBeta(2.0, 1.0)] * 3
-    for _ in range(2):
+    convolution = network[2]
+    assert isinstance(convolution, nn.Conv2d)
+    changes: list[Callable[[], object]] = [
+        lambda: None,
+        lambda: getattr(convolution, which).mul_(-1.0),
+        lambda: setattr(
+            convolution, which, nn.Parameter(getattr(convolution, which) * 2.0, requires_grad=False)
+        ),
+    ]
+    for change in changes:
+        change()
         steps, output = steps_of(network, a)
         relevance = random(2, *output.shape[1:], seed=8)
-        expected = Descent.of(steps, rules).descend(relevance).numpy()
-        assert deviation(SparseDescent.of(steps, rules).descend(relevance).numpy(), expected) < FLOAT64
-        for parameter in network.parameters():
-            parameter.mul_(-1.0)
+        expected = Descent.of(steps, [rule] * 3).descend(relevance).numpy()
+        found = SparseDescent.of(steps, [rule] * 3).descend(relevance).numpy()
+        assert deviation(found, expected) < FLOAT64_CANCELLING
+    assert len(kernel_weights._kept[convolution]) == 1
+
+
+def test_a_network_that_was_made_in_inference_mode() -> None:
+    with torch.inference_mode():
+        steps, output = steps_of(two_blocks(), random(1, 1, 31, 58, seed=5))
+        relevance = random(2, *output.shape[1:], seed=8)
+        expected = Descent.of(steps, [Epsilon()] * 3).descend(relevance).numpy()
+        found = SparseDescent.of(steps, [Epsilon()] * 3).descend(relevance).numpy()
+    assert deviation(found, expected) < FLOAT64_CANCELLING
+
+
+def test_memory_bounds_how_many_maps_are_carried_at_once() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 2, 3)).requires_grad_(False)
+    steps, _ = steps_of(network, torch.rand(1, 3, 300, 300))
+    for kind in (Descent, SparseDescent):
+        assert 1 <= kind.of(steps, [Epsilon()] * 2).most_maps <= 12
+    steps, _ = steps_of(two_blocks(), random(1, 1, 31, 58, seed=5))
+    for kind in (Descent, SparseDescent):
+        assert kind.of(steps, [Epsilon()] * 3).most_maps == 32
 
 
 def test_weights_go_with_their_network() -> None:
-    before = len(sparse_descent._kept)
+    before = len(kernel_weights._kept)
     network = two_blocks()
     steps, _ = steps_of(network, random(1, 1, 31, 58, seed=5))
     SparseDescent.of(steps, [Epsilon()] * 3)
-    assert len(sparse_descent._kept) == before + 3
+    assert len(kernel_weights._kept) == before + 3
     del network, steps
-    assert len(sparse_descent._kept) == before
+    assert len(kernel_weights._kept) == before
 
 
 def test_bands_of_a_turn_do_not_touch() -> None:
@@ -167,7 +198,7 @@ def test_bands_of_a_turn_do_not_touch() -> None:
     try:
         for n_columns, pool, touched in ((1, 1, 3), (7, 1, 1), (27, 2, 4), (216, 1, 5), (40, 2, 3)):
             width = n_columns * pool + touched
-            turns = sparse_descent._turns(n_columns, pool, touched, width)
+            turns = bands_of_columns.turns_of(n_columns, pool, touched, width)
             bands = sorted(band for turn in turns for band in turn)
             assert [(bands[0][0], bands[-1][1]), (bands[0][2], bands[-1][3])] == [(0, n_columns), (0, width)]
             assert all(one[1] == other[0] and one[3] == other[2] for one, other in pairwise(bands))

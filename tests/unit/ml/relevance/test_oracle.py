@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import OrderedDict
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from ml.relevance import direct_engine
+from ml.relevance.descent import Descent
 from ml.relevance.direct_engine import covers
 from ml.relevance.engine import concept_layers, explain_targets
 from ml.relevance.methods import METHODS
+from ml.relevance.sparse_descent import SparseDescent
 from ml.relevance.target import Target
 from tests.unit.ml.relevance.small import N_LABELS, ORACLE, TARGETS, model_of
 
@@ -52,12 +56,20 @@ def convolutional_networks(draw: st.DrawFn) -> nn.Module:
     seed=st.integers(0, 2**31),
     method=st.sampled_from(list(METHODS.values())),
     targets=st.lists(st.sampled_from(TARGETS), min_size=1, max_size=2, unique=True),
+    way_down=st.sampled_from([SparseDescent, Descent]),
     data=st.data(),
 )
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_the_direct_engine_gives_zennits_maps_on_any_network(
-    network: nn.Module, seed: int, method: object, targets: list[Target], data: st.DataObject
+    *,
+    network: nn.Module,
+    seed: int,
+    method: object,
+    targets: list[Target],
+    way_down: type[SparseDescent | Descent],
+    data: st.DataObject,
 ) -> None:
+    """With the way down of processors, and with that of other devices."""
     rng = np.random.default_rng(seed)
     with torch.no_grad():
         for parameter in network.parameters():
@@ -68,7 +80,9 @@ def test_the_direct_engine_gives_zennits_maps_on_any_network(
     layer = data.draw(st.sampled_from(concept_layers(model)))
     inputs = np.where(rng.random((2, HEIGHT, WIDTH)) < 0.3, 0.0, rng.random((2, HEIGHT, WIDTH)))
     how = {"method": method, "layer": layer}
-    direct = explain_targets(model, inputs, targets, 2, engine="direct", **how)  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(direct_engine, "SparseDescent", way_down)
+        direct = explain_targets(model, inputs, targets, 2, engine="direct", **how)  # type: ignore[arg-type]
     oracle = explain_targets(model, inputs, targets, 2, engine="zennit", **how)  # type: ignore[arg-type]
     for found, expected in zip(direct, oracle, strict=True):
         scale = max(float(np.abs(expected.concept_maps).max()), SMALLEST)
