@@ -38,3 +38,22 @@ def test_memory_is_that_of_a_fresh_process() -> None:
     ballast = bytearray(400_000_000)
     ballast[::4096] = b"x" * len(ballast[::4096])  # all of it is really there
     assert 50.0 < peak_mb("classified", flac(SHORT_S)) < 390.0
+
+
+def test_memory_is_measured_in_turns_and_told_as_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"LONG_S": SHORT_S, "SHORT_S": 1.0}.items():
+        monkeypatch.setattr(recordings, name, value)
+    long, short = flac(SHORT_S), flac(1.0)
+    peaks_mb = {long: iter((500.0, 540.0, 510.0)), short: iter((300.0, 310.0, 390.0))}
+    turns: list[tuple[str, bytes]] = []
+
+    def peak(task: str, data: bytes) -> float:
+        turns.append((task, data))
+        return next(peaks_mb[data])
+
+    monkeypatch.setattr(recordings, "peak_mb", peak)
+    (row,) = (row for row in ROWS if row.name == "long-memory")
+    found = row.measure(row.ratio_of)
+    assert turns == [("classified", long), ("classified", short)] * 3
+    assert (found.measured_value, found.yardstick_value, found.unit) == (510.0, 310.0, "MB")
+    assert found.ratio == 200.0
