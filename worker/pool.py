@@ -7,8 +7,8 @@ looked at, and importing torch may look. The parent tries out with a single thre
 copies no half-done work; it does so before there are jobs and never computes again.
 """
 
-import os
 import sys
+import threading
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,10 @@ StartMethod = Literal["fork", "spawn"]
 
 # What the drivers of GPUs leave on a machine: NVIDIA's, AMD's, and Windows' own under Linux.
 GPU_FILES = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
+
+
+# Set in a parent that has done it all once; forked processes find it set, fresh interpreters do not.
+_tried_out = threading.Event()
 
 
 def start_method(settings: WorkerSettings) -> StartMethod:
@@ -33,9 +37,9 @@ def start_method(settings: WorkerSettings) -> StartMethod:
 
 def keep_compiled(settings: WorkerSettings) -> None:
     """What numba compiles is kept for later starts: beside the code, or else with the state."""
-    code = Path(__file__).resolve().parent.parent / "ml"
-    if not os.access(code, os.W_OK):
-        os.environ.setdefault("NUMBA_CACHE_DIR", str((settings.state_dir / "compiled").absolute()))
+    from ml.relevance.compiled import keep_elsewhere
+
+    keep_elsewhere(settings.state_dir / "compiled")
 
 
 def make_ready_to_fork(settings: WorkerSettings) -> None:
@@ -49,8 +53,13 @@ def make_ready_to_fork(settings: WorkerSettings) -> None:
 
         torch.set_num_threads(1)
         warm_up(load_model(installed_models(settings.models_dir)[settings.default_model], "cpu"))
+    _tried_out.set()
 
 
 def needs_warm_up(settings: WorkerSettings) -> bool:
-    """Whether a process that begins has to try things out itself: alone, or with threads to compute with."""
-    return start_method(settings) == "spawn" or settings.threads > 1
+    """Whether a process that begins has to try things out itself: no parent did, or it has threads for them.
+
+    A parent that failed at it counts as none, so what is broken is found before the process says that it is
+    ready: Celery logs what its signals' receivers raise, and goes on.
+    """
+    return not _tried_out.is_set() or settings.threads > 1

@@ -18,21 +18,20 @@ multiples of `LANES` and `ROW_LANES` numbers, else the last few would be compute
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
+
+from ml.relevance.compiled import compiled
 
 LANES = 32  # numbers in a step of the loops over a patch, as LLVM unrolls them
 LINE_BYTES = 64  # of the cache
 MAPS = 4  # maps that are added to at once; arrays of maps hold a multiple of it
 ROW_LANES = 16  # and in a step of the loop over a row of it
 
-_COMPILED: Any = {"nogil": True, "fastmath": True, "error_model": "numpy", "cache": True}
+_compiled = compiled(nogil=True, fastmath=True, error_model="numpy")
 _NONE, _ONE, _TWO, _THREE, _MAPS = (np.uintp(n) for n in (0, 1, 2, 3, MAPS))
 
 
-@numba.njit(**_COMPILED)
+@_compiled
 def winners_of(a, shape, winners):  # type: ignore[no-untyped-def]
     """Where 2x2 max pooling takes every value from: 0 and 1 in the upper row, 2 and 3 in the lower.
 
@@ -57,7 +56,7 @@ def winners_of(a, shape, winners):  # type: ignore[no-untyped-def]
                 winners[cell + channel] = place
 
 
-@numba.njit(**_COMPILED)
+@_compiled
 def _share(which, n, patch, excites, inhibits, bias, split, epsilon, shares):  # type: ignore[no-untyped-def]
     """``n_jk c_k`` of `n` channels at one cell: `which` of them, two at a time into the rows of `shares`."""
     zero, size = patch.dtype.type(0), np.uintp(patch.size)
@@ -81,7 +80,7 @@ def _share(which, n, patch, excites, inhibits, bias, split, epsilon, shares):  #
             shares[to_m + j] = x * (m_plus * excites[at_m + j] + m_minus * inhibits[at_m + j])
 
 
-@numba.njit(**_COMPILED)
+@_compiled
 def _quotients(z_plus, z_minus, split, epsilon):  # type: ignore[no-untyped-def]
     """``c_k`` for positive and for negative numerators."""
     alpha, beta, is_split = split
@@ -92,7 +91,7 @@ def _quotients(z_plus, z_minus, split, epsilon):  # type: ignore[no-untyped-def]
     return c, c
 
 
-@numba.njit(**_COMPILED)
+@_compiled
 def _add(shares, n, size, relevance, most, out, at, rows, run, line, of_map):  # type: ignore[no-untyped-def]
     """Add shares of `n` channels to four maps, row by row of the patch."""
     for k in range(_NONE, n, _MAPS):
@@ -136,7 +135,7 @@ def _add(shares, n, size, relevance, most, out, at, rows, run, line, of_map):  #
                 out[o3 + j] += d0 * v0 + d1 * v1 + d2 * v2 + d3 * v3
 
 
-@numba.njit(**_COMPILED)
+@_compiled
 def _zeros(size, dtype):  # type: ignore[no-untyped-def]
     """Zeros that begin with a line of the cache: vectors that straddle two cost twice."""
     raw = np.zeros(size + np.uintp(LINE_BYTES), dtype)
@@ -144,7 +143,7 @@ def _zeros(size, dtype):  # type: ignore[no-untyped-def]
     return raw[skipped : skipped + size]
 
 
-@numba.njit(**_COMPILED)
+@_compiled
 def _clear(out, of_map, line, first, last, left, right):  # type: ignore[no-untyped-def]
     """Set rows of all maps to zero, between two columns."""
     for start in range(_NONE, np.uintp(out.size), of_map):
@@ -152,7 +151,7 @@ def _clear(out, of_map, line, first, last, left, right):  # type: ignore[no-unty
             out[start + row * line + left : start + row * line + right] = 0
 
 
-@numba.njit(**_COMPILED)
+@_compiled
 def carry_down(  # type: ignore[no-untyped-def]
     relevance,
     grid,

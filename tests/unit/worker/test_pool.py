@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -94,19 +95,75 @@ def test_what_is_forked_from_a_parent_that_has_computed_computes_the_same() -> N
 def test_what_is_compiled_is_kept_with_the_state_where_the_code_cannot_be_written_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = WorkerSettings(state_dir=tmp_path)
-    environment: dict[str, str] = {}
-    monkeypatch.setattr(os, "environ", environment)
-    pool.keep_compiled(settings)
-    assert environment == {}
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    pool.keep_compiled(settings)
-    assert environment == {"NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    told: list[Path] = []
+    monkeypatch.setattr("ml.relevance.compiled.keep_elsewhere", told.append)
+    pool.keep_compiled(WorkerSettings(state_dir=tmp_path))
+    assert told == [tmp_path / "compiled"]
+
+
+@pytest.fixture
+def tried_out(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    fresh = threading.Event()
+    monkeypatch.setattr(pool, "_tried_out", fresh)
+    return fresh
 
 
 @linux
-def test_only_what_its_parent_has_not_done_is_tried_out_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "GPU_FILES", ())
+def test_only_what_its_parent_has_not_done_is_tried_out_again(tried_out: threading.Event) -> None:
+    assert pool.needs_warm_up(WorkerSettings(threads=1))
+    tried_out.set()
     assert not pool.needs_warm_up(WorkerSettings(threads=1))
     assert pool.needs_warm_up(WorkerSettings(threads=2))
-    assert pool.needs_warm_up(WorkerSettings(device="cuda"))
+
+
+FAILING = """
+import os
+import ml.model, worker.run
+worker.run.limit_threads(1)
+import worker.tasks as tasks
+from celery.signals import celeryd_after_setup, worker_process_init
+from worker import pool, work
+from worker.settings import WorkerSettings
+
+class Here:
+    class Host:
+        default = None
+        def remember_published(self): pass
+    class Told:
+        def __init__(self, name): self.name = name
+        def start(self): print(self.name, "started")
+    host, presence, reaper = Host(), Told("presence"), Told("reaper")
+
+def fail(model):
+    raise RuntimeError("no kernel")
+
+tasks.worker_settings = lambda: WorkerSettings(device="cpu", threads=1)
+tasks.workplace = Here
+well, work.warm_up = work.warm_up, fail
+celeryd_after_setup.send(sender="worker", instance=None)
+print("fails:", pool.needs_warm_up(tasks.worker_settings()))
+worker_process_init.send(sender=None)
+work.warm_up = lambda model: None
+celeryd_after_setup.send(sender="worker", instance=None)
+print("works:", pool.needs_warm_up(tasks.worker_settings()))
+worker_process_init.send(sender=None)
+"""
+
+
+@linux
+def test_a_process_whose_parent_failed_tries_out_itself_and_is_not_ready_if_that_fails() -> None:
+    found = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FAILING],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.splitlines() == [
+        "fails: True",
+        "works: False",
+        "presence started",
+        "reaper started",
+    ]
+    assert found.stderr.count("no kernel") >= 2  # in the parent's log and in the process'
