@@ -1,7 +1,8 @@
 """Measuring one side against another, and what a row of the table says of it.
 
 Both sides run in turns within one call, and their medians are compared: what else the machine does meanwhile
-falls on both alike. Nothing here is asserted; a row says what was measured.
+falls on both alike. (A yardstick that is a constant, such as a number of processes, has nothing to run.)
+Nothing here is asserted; a row says what was measured.
 """
 
 from __future__ import annotations

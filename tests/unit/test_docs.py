@@ -16,6 +16,7 @@ from pydantic_core import PydanticUndefined
 
 import worker.errors
 import worker.request_errors
+from bench.table import table as speed_table
 from ml.checkpoint import SHIPPED_MODELS, InvalidCheckpointError, read_card
 from ml.concepts.atlas import read_atlas
 from ml.dataset.manifest import InvalidDatasetError
@@ -226,6 +227,12 @@ def test_figures_in_the_text_are_those_of_the_report(heading: str) -> None:
 def test_the_table_of_proof_is_that_of_the_reports() -> None:
     """`python -m tests.reliability.table` prints it."""
     assert proof_table() in readme()
+
+
+def test_the_table_of_speed_is_that_of_the_measurements() -> None:
+    """`python -m bench.table` prints it."""
+    (told,) = re.findall(r"^<!-- speed -->\n(.*?)\n<!-- /speed -->$", readme(), re.MULTILINE | re.DOTALL)
+    assert told.strip() == speed_table()
 
 
 def test_pairs_and_differences_in_the_text_are_those_of_the_report() -> None:

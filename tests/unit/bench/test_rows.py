@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 import pytest
 
 from bench import data, starting
+from bench.__main__ import ROWS
+from bench.table import REPORT
 
 
 def test_the_row_of_data_sets_leaves_no_folder_behind(
@@ -18,6 +21,14 @@ def test_the_row_of_data_sets_leaves_no_folder_behind(
     row = next(row for row in data.ROWS if row.name == "dataset")
     row.measure(row.ratio_of)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_measured_is_what_the_rows_say_now() -> None:
+    measured = json.loads(REPORT.read_text(encoding="utf-8"))
+    assert measured
+    said = {row.name: {key: value for key, value in vars(row).items() if key != "measure"} for row in ROWS}
+    for name, row in measured.items():
+        assert said[name].items() <= row.items(), f"{name}: measured before the row was changed"
 
 
 def test_rendering_with_two_processes_is_measured_in_cores(
