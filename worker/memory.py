@@ -16,6 +16,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ml.sandbox.limits import LARGE_PAGES
+
 log = logging.getLogger(__name__)
 
 LARGE_BYTES = 2**20
@@ -23,10 +25,7 @@ LARGE_BYTES = 2**20
 # What a worker's environment has to say before it starts, so that large arrays lie in few pages and their
 # room is kept for the next job: faulted in page by page, they take a seventh of a short recording's time.
 # Blocks of up to 32 MB, as the sound of minutes takes, are kept, as much as 64 MB of them.
-HUGE_PAGES = {
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
-    ":glibc.malloc.trim_threshold=67108864"
-}
+HUGE_PAGES = {"GLIBC_TUNABLES": f"{LARGE_PAGES}:glibc.malloc.trim_threshold=67108864"}
 # What each thread may keep of smaller ones: a short recording comes and goes in the same room.
 KEPT_BYTES = 4 * LARGE_BYTES
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # <malloc.h>
@@ -50,6 +49,7 @@ def made_to_stay() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
-        if was_enabled:
+        if was_enabled:  # else whoever disabled it does this, once for everything
+            gc.collect()  # or garbage would stay for good, too
+            gc.freeze()
             gc.enable()

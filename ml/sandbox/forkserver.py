@@ -139,12 +139,19 @@ class ForkServer:
                 return
             fate = self._fates.pop(pid, None)
             if fate is None:  # a child without a recording
+                self._forget_spare(pid)
                 continue
             with suppress(KeyError):
                 self._selector.unregister(fate)
             with suppress(OSError):  # nobody wants to know any more
                 fate.send(FATE.pack(os.waitstatus_to_exitcode(status)))
             fate.close()
+
+    def _forget_spare(self, pid: int) -> None:
+        """Once a child is buried its id may be anybody's; the next recording's is forked when it comes."""
+        if self._spare is not None and self._spare.pid == pid:
+            self._spare.handover.close()
+            self._spare = None
 
     def _kill_all(self) -> None:
         spares = [] if self._spare is None else [self._spare.pid]

@@ -18,6 +18,8 @@ from ml.media import MediaLimits
 
 # A child has its conversation and the three standard streams; a SoundFont and a library or two may be opened.
 MAX_OPEN_FILES = 32
+# Large arrays lie in few pages, in huge ones where they are to be had; blocks of up to 32 MB are kept.
+LARGE_PAGES = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432"
 # Between the signal that says that time is up and the one that nothing survives.
 CPU_SLACK_S = 1
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38

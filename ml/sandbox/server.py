@@ -18,6 +18,7 @@ from typing import Self
 
 import ml
 from ml.sandbox.errors import SandboxUnavailableError
+from ml.sandbox.limits import LARGE_PAGES
 from ml.sandbox.wire import FATE
 
 # What of the environment the fork server is told: where programs, libraries and SoundFonts lie, and the
@@ -38,7 +39,7 @@ CALM = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",
-    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432",
+    "GLIBC_TUNABLES": LARGE_PAGES,
 }
 # A recording is handed over in few pieces.
 SEND_BUFFER_BYTES = 1 << 20

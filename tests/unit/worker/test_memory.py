@@ -4,6 +4,7 @@ import gc
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
 
@@ -39,15 +40,27 @@ def test_large_blocks_go_back() -> None:
     assert int(done.stdout) < 20_000_000  # 270,000,000 without
 
 
+def garbage() -> "weakref.ref[object]":
+    """What nobody holds but itself."""
+
+    class Circle:
+        def __init__(self) -> None:
+            self.itself = self
+
+    return weakref.ref(Circle())
+
+
 def test_the_collector_rests_while_things_are_made_to_stay_and_leaves_them_alone() -> None:
     before = gc.get_freeze_count()
     try:
         with made_to_stay():
             assert not gc.isenabled()
+            gone = garbage()
             with made_to_stay():
                 kept = [[] for _ in range(1_000)]  # type: ignore[var-annotated]
             assert not gc.isenabled()
         assert gc.isenabled()
         assert gc.get_freeze_count() >= before + len(kept)
+        assert gone() is None, "garbage was made to stay"
     finally:
         gc.unfreeze()

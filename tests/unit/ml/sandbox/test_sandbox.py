@@ -4,6 +4,9 @@ import logging
 import os
 import re
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -228,6 +231,41 @@ def test_who_kills_the_child_that_waits_costs_nobody_anything(open_sandbox: Open
         until(lambda: is_idle(sandbox))
         os.kill(children(sandbox)[0], signal.SIGKILL)
         until(lambda: children(sandbox) == [])
+
+
+NOTING_KILLS = """
+import os, socket, sys
+from ml.sandbox.forkserver import ForkServer
+
+def note(pid, number):
+    print(pid, flush=True)
+    kill(pid, number)
+
+kill, os.kill = os.kill, note
+ForkServer(socket.socket(fileno=int(sys.argv[1])), {}).serve()
+"""
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_child_that_was_buried_is_not_killed_at_the_end(dies: bool) -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        server = subprocess.Popen(
+            [sys.executable, "-c", NOTING_KILLS, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+    with ours, server:
+        listed = Path(f"/proc/{server.pid}/task/{server.pid}/children")
+        until(lambda: bool(listed.read_text()))
+        (spare,) = listed.read_text().split()
+        if dies:
+            os.kill(int(spare), signal.SIGKILL)
+            until(lambda: not listed.read_text())  # which leaves its place to whoever comes next
+        ours.close()
+        killed, _ = server.communicate(timeout=SOON_S)
+    assert killed.split() == ([] if dies else [spare])
 
 
 def test_closing_leaves_nothing(open_sandbox: OpenSandbox) -> None:
