@@ -133,7 +133,7 @@ def check_redis() -> Finding:
 def check_torch() -> Finding:
     fix = "pip install -c constraints.txt 'timbrescope[ml]', or `make install` in the source folder."
     missing = [
-        name for name in ("torch", "zennit", "crp", "librosa") if importlib.util.find_spec(name) is None
+        name for name in ("torch", "zennit", "crp", "numba", "isal") if importlib.util.find_spec(name) is None
     ]
     if missing:
         return Finding(

@@ -25,7 +25,7 @@ from ml.dataset.occurrences import count_occurrences
 from ml.dataset.plan import DatasetConflictError
 from ml.dataset.shards import CLIPS_PER_SHARD, ShardClip, ShardRecord, ShardWriter, read_records
 from ml.dataset.storage import Storage, open_storage
-from ml.dataset.versions import recording_versions
+from ml.dataset.versions import REPLACED, recording_versions
 from ml.instruments import slug_of
 from ml.melspec import MelConfig, level_db
 from ml.synthesis.plan import SPLITS, Split
@@ -153,7 +153,10 @@ def _claim(
                 f"{storage} is not empty (there is {others[0]}); choose another place."
             )
         storage.write_whole(CLAIM_NAME, json.dumps(claim, indent=1).encode())
-    if json.loads(storage.read(CLAIM_NAME)) != claim:
+    found = json.loads(storage.read(CLAIM_NAME))
+    for name in REPLACED & set(found.get("versions", ())):
+        del found["versions"][name]
+    if found != claim:
         raise DatasetConflictError(
             f"{storage} already holds another import (see its {CLAIM_NAME}); choose another place."
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from ml.dataset.versions import synthesis_versions
+from ml.dataset.versions import REPLACED, synthesis_versions
 from ml.errors import SystemDependencyError
 from ml.synthesis.soundfonts import Bank, find_bank
 
@@ -61,10 +61,11 @@ def require_same_versions(planned: dict[str, str], place: str) -> None:
     Raises
     ------
     VersionMismatchError
-        When one has another version.
+        When one has another version, those aside that are no longer used.
     """
     here = synthesis_versions()
-    others = {name: version for name, version in planned.items() if here.get(name) != version}
+    decisive = {name: version for name, version in planned.items() if name not in REPLACED}
+    others = {name: version for name, version in decisive.items() if here.get(name) != version}
     if others:
         wanted = ", ".join(f"{name} {version} (here {here.get(name)})" for name, version in others.items())
         raise VersionMismatchError(

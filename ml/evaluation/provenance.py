@@ -15,7 +15,7 @@ VERSIONED_PACKAGES = (
     "torch",
     "numpy",
     "scipy",
-    "librosa",
+    "numba",
     "soundfile",
     "soxr",
     "pyfluidsynth",

@@ -118,15 +118,25 @@ def test_redis_must_be_new_enough(
     assert doctor.check_redis().state == state
 
 
-def test_no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def without(monkeypatch: pytest.MonkeyPatch, absent: str) -> None:
     find = importlib.util.find_spec
 
-    def without_torch(name: str, package: str | None = None) -> ModuleSpec | None:
-        return None if name == "torch" else find(name, package)
+    def find_others(name: str, package: str | None = None) -> ModuleSpec | None:
+        return None if name == absent else find(name, package)
 
-    monkeypatch.setattr(importlib.util, "find_spec", without_torch)
+    monkeypatch.setattr(importlib.util, "find_spec", find_others)
+
+
+@pytest.mark.parametrize("absent", ["torch", "zennit", "crp", "numba", "isal"])
+def test_a_worker_without_one_of_its_libraries(absent: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, absent)
     finding = doctor.check_torch()
-    assert (finding.state, "not installed: torch" in finding.detail) == ("missing", True)
+    assert (finding.state, f"not installed: {absent}" in finding.detail) == ("missing", True)
+
+
+def test_what_only_the_tests_need_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "librosa")
+    assert doctor.check_torch().state == "ok"
 
 
 def test_a_model_that_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

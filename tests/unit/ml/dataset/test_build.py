@@ -282,6 +282,17 @@ def test_a_machine_with_another_soundfont_or_library_is_refused(
         open_plan(storage)
 
 
+def test_a_library_that_is_no_longer_used_is_not_asked_for(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path)
+    plan_dataset(RECIPE, storage)
+    claim = json.loads(storage.read("recipe.json"))
+    assert "librosa" not in claim["versions"]
+    begun_with = {**claim["versions"], "librosa": "0.10.0"}
+    storage.write_whole("recipe.json", json.dumps({**claim, "versions": begun_with}).encode())
+    assert open_plan(storage).versions == begun_with
+    assert plan_dataset(RECIPE, storage).versions == begun_with
+
+
 def test_a_bank_that_changes_is_hashed_again(tmp_path: Path) -> None:
     path = tmp_path / "bank.sf2"
     path.write_bytes(b"RIFF....sfbk")
