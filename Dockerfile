@@ -55,8 +55,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 COPY --from=build-worker /opt/timbrescope /opt/timbrescope
 ENV TIMBRESCOPE_STATE_DIR=/var/lib/timbrescope \
-    MPLCONFIGDIR=/tmp/matplotlib \
-    NUMBA_CACHE_DIR=/tmp/numba
+    MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /var/lib/timbrescope
 USER 10001:10001
 HEALTHCHECK --interval=15s --timeout=10s --start-period=180s --retries=3 \

@@ -14,6 +14,7 @@ import redis
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from ml.relevance.compiled import FOLDER_VARIABLE
 from scripts.pin import closure, project_requirements
 from worker.memory import HUGE_PAGES
 
@@ -147,6 +148,15 @@ def test_compose_gives_redis_options_that_it_understands(compose: dict[str, Any]
 
 def test_the_worker_is_told_of_huge_pages_as_up_tells_it(compose: dict[str, Any]) -> None:
     assert HUGE_PAGES.items() <= compose["services"]["worker"]["environment"].items()
+
+
+def test_what_the_worker_compiles_outlives_its_container(
+    compose: dict[str, Any], stages: dict[str, list[str]]
+) -> None:
+    image = "\n".join(stages["worker"])
+    assert "TIMBRESCOPE_STATE_DIR=/var/lib/timbrescope" in image
+    assert compose["services"]["worker"]["volumes"] == ["worker-state:/var/lib/timbrescope"]
+    assert FOLDER_VARIABLE not in image, "it would win over the folder beside the state"
 
 
 def test_every_container_has_a_health_check(compose: dict[str, Any], stages: dict[str, list[str]]) -> None:
