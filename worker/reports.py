@@ -1,10 +1,11 @@
-"""Reports of an attempt's progress: written now and then, all of them, and never in the way of the work.
+"""Reports of an attempt's progress: written now and then, all of them, and rarely in the way of the work.
 
 Conventions: what is told sooner than `interval_s` after the last report was written waits: for the next one
-that is due, for a thread beside the work that writes it then, or for the end of the job, in whose transaction
-it goes along (`Along`). So a job that is done in less than that is written twice, as it begins and as it
-ends, and its stream still holds every stage in order. Of reports of the same stage that wait the last one
-counts. That the job is no longer wanted, which the thread finds out, is raised by the next report.
+that is due, which is written by whoever tells it, for a thread beside the work that writes it then, or for
+the end of the job, in whose transaction it goes along (`Along`). So a job that is done in less than that is
+written twice, as it begins and as it ends, and its stream still holds every stage in order. Of reports of the
+same stage that wait the last one counts. While one is being written nobody who tells waits for that. What the
+thread finds out, that the job is no longer wanted or a fault, is raised by the next report.
 """
 
 import logging
@@ -58,8 +59,9 @@ class Reports:
         self._interval_s = interval_s
         self._written_at = time.monotonic()
         self._waiting: list[Progress] = []
-        self._lost: AttemptLostError | None = None
-        self._lock = threading.Lock()
+        self._found: Exception | None = None
+        self._lock = threading.Lock()  # of the two above, never held while the store is waited for
+        self._writing = threading.Lock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -80,27 +82,25 @@ class Reports:
 
     def tell(self, progress: Progress) -> None:
         """Reports soon; raises `AttemptLostError` when the work is known to be no longer wanted."""
-        with self._lock:
-            if self._lost is not None:
-                raise self._lost
-            if self._waiting and self._waiting[-1].stage == progress.stage:
-                self._waiting.pop()
-            self._waiting.append(progress)
-            if self.are_due:
+        self._let_wait(progress)
+        if self.are_due and self._writing.acquire(blocking=False):
+            try:
                 self._write_waiting()
+            finally:
+                self._writing.release()
         if self._thread is None and self._waiting:
             self._thread = threading.Thread(target=carried(self._write_late), name="reports", daemon=True)
             self._thread.start()
 
     def tell_now(self, progress: Progress) -> Job:
         """Reports at once, and tells how the job stands; raises like `tell`."""
-        with self._lock:
-            self._waiting.append(progress)
+        with self._writing:
+            self._let_wait(progress)
             return self._write_waiting()
 
     def flush(self) -> None:
         """Writes what waits; raises like `tell`."""
-        with self._lock:
+        with self._writing:
             if self._waiting:
                 self._write_waiting()
 
@@ -112,22 +112,46 @@ class Reports:
         """What was told and has not been written, once the context has ended."""
         return tuple(self._waiting)
 
+    def _let_wait(self, progress: Progress) -> None:
+        with self._lock:
+            if self._found is not None:
+                raise self._found
+            self._waiting = _in_order([*self._waiting, progress])
+
     def _write_waiting(self) -> Job:
-        *told, last = self._waiting
+        """Writes it all, by whoever holds the right to write; what could not be written waits again."""
+        with self._lock:
+            taken, self._waiting = self._waiting, []
+        *told, last = taken
         self._written_at = time.monotonic()
-        job = self._write(last, told)
-        self._waiting.clear()
-        return job
+        try:
+            return self._write(last, told)
+        except BaseException:
+            with self._lock:
+                self._waiting = _in_order([*taken, *self._waiting])
+            raise
 
     def _write_late(self) -> None:
         while not self._ended.wait(self._interval_s):
-            with self._lock:
+            with self._writing:
                 if not self._waiting or not self.are_due:
                     continue
                 try:
                     self._write_waiting()
-                except AttemptLostError as error:
-                    self._lost = error
-                    return
                 except UNAVAILABLE as error:  # the next report will find out, or the end
                     log.debug("could not report", extra={"error": repr(error)})
+                except Exception as error:
+                    if not isinstance(error, AttemptLostError):
+                        log.exception("fault while reporting")
+                    with self._lock:
+                        self._found = error
+                    return
+
+
+def _in_order(told: Sequence[Progress]) -> list[Progress]:
+    """As it was told, of neighbours of the same stage the last."""
+    return [
+        progress
+        for progress, after in zip(told, [*told[1:], None], strict=True)
+        if after is None or after.stage != progress.stage
+    ]

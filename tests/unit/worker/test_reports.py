@@ -78,6 +78,46 @@ def _tell_on(reports: Reports) -> None:
         reports.tell(Progress("decoding", 0, 1))
 
 
+def test_a_fault_beside_the_work_is_logged_and_raised_by_the_next_report(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    written = Written()
+    written.fault = ValueError("no such thing")
+    with Reports(written, interval_s=0.05) as reports:
+        reports.tell(Progress("decoding", 0, 1))
+        assert written.came.wait(SOON_S)
+        with pytest.raises(ValueError, match="no such thing"):
+            _tell_on(reports)
+    assert [record.message for record in caplog.records if record.exc_info] == ["fault while reporting"]
+    assert reports.left() == (Progress("decoding", 0, 1),)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_tells_does_not_wait_for_what_is_written_beside_the_work(fails: bool) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+    states: list[list[Progress]] = []
+
+    def write(progress: Progress, told: Sequence[Progress]) -> Job:
+        begun.set()
+        assert may_end.wait(SOON_S)
+        if fails:
+            raise ConnectionError("away")
+        states.append([*told, progress])
+        return new_job()
+
+    with Reports(write, interval_s=0.05) as reports:
+        reports.tell(Progress("decoding", 0, 3))
+        assert begun.wait(SOON_S)
+        time.sleep(0.1)  # the next ones are due
+        reports.tell(Progress("decoding", 1, 3))  # would never return if it waited: nobody ends the write
+        reports.tell(Progress("attributing", 0, 1))
+        assert states == []
+        may_end.set()
+    first = [] if fails else [Progress("decoding", 0, 3)]
+    kept = [*(progress for state in states for progress in state), *reports.left()]
+    assert kept == [*first, Progress("decoding", 1, 3), Progress("attributing", 0, 1)]
+
+
 def test_a_store_that_is_away_keeps_nothing_from_the_work() -> None:
     written = Written()
     written.fault = ConnectionError("away")
