@@ -11,12 +11,14 @@ import struct
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from redis import Redis
 
+from ml.sandbox.sound import AUDIO_TASKS_MODULE, TASKS_MODULE
 from tests.integration import sounds
 from tests.integration.processes import Stack, running_stack, wait_until
 from tests.unit.ml.media.files import midi, number
@@ -29,6 +31,8 @@ TIME_S = 2
 MAX_ATTEMPTS = 3
 SOON_S = 120.0
 CANCELLED_S = 5.0
+# What the two sandboxes of a process are for.
+MIDI, AUDIO = TASKS_MODULE, AUDIO_TASKS_MODULE
 
 
 def crowded(duration_s: float) -> bytes:
@@ -97,6 +101,35 @@ def test_a_fork_server_that_is_killed_costs_no_attempt(stack: Stack) -> None:
     assert store(stack).get(job["id"]).attempts == 1
 
 
+def test_an_audio_decoder_that_is_killed_costs_an_attempt(stack: Stack) -> None:
+    works(stack)  # there is a server, and a child that waits
+    n_before = deaths(stack)
+    with a_held_child(stack) as pid:
+        href = submitted(stack, sounds.audio_file(sounds.tone(1.0)))
+        wait_until(lambda: len(children(fork_server(stack, AUDIO))) == 2, SOON_S, "the child's recording")
+        os.kill(pid, signal.SIGKILL)
+        job = finished(stack, href)
+    assert job["status"] == "succeeded"
+    assert store(stack).get(job["id"]).attempts == 2
+    assert deaths(stack) == n_before + 1
+    works(stack)
+
+
+def test_an_audio_fork_server_that_is_killed_costs_no_attempt(stack: Stack) -> None:
+    works(stack)
+    n_before = deaths(stack)
+    with a_held_child(stack):
+        href = submitted(stack, sounds.audio_file(sounds.tone(1.0)))
+        server = fork_server(stack, AUDIO)
+        wait_until(lambda: len(children(server)) == 2, SOON_S, "the child's recording")
+        os.kill(server, signal.SIGKILL)
+        job = finished(stack, href)
+    assert job["status"] == "succeeded"
+    assert store(stack).get(job["id"]).attempts == 1
+    assert deaths(stack) == n_before
+    works(stack)
+
+
 def test_a_cancelled_job_stops_decoding(stack: Stack) -> None:
     href = submitted(stack, crowded(300.0))
     pid = a_child(stack)
@@ -132,10 +165,26 @@ def works(stack: Stack) -> None:
     assert (answer.status_code, answer.json()["status"]) == (200, "succeeded"), answer.text
 
 
-def fork_server(stack: Stack) -> int:
+@contextmanager
+def a_held_child(stack: Stack) -> Iterator[int]:
+    """The child that waits for the next audio file, which stands still meanwhile: such files are read too
+    fast to be caught at it. When it is given its recording the server forks another one that waits.
+    """
+    server = fork_server(stack, AUDIO)
+    wait_until(lambda: len(children(server)) == 1 and not at_work(server), SOON_S, "a child that waits")
+    (pid,) = children(server)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def fork_server(stack: Stack, tasks_module: str = MIDI) -> int:
     (process,) = stack.worker.children()
     commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children(process)}
-    found = [pid for pid, command in commands.items() if b"ml.sandbox.sound_tasks" in command]
+    found = [pid for pid, command in commands.items() if tasks_module.encode() in command]
     assert len(found) == 1
     return found[0]
 
