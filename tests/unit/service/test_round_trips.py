@@ -6,9 +6,10 @@ import pytest
 from tests.round_trips import round_trips
 from tests.unit.service.requests_made import wav
 
-# The models, the queue's length, the room that there is, the job, its message, its place in the queue. Once a
-# second also who serves the models, and what has expired: a look at all workers takes two or three.
-MOST = 12
+# The models, the queue's length, the room that there is, the job, its message, its place in the queue.
+AS_CLAIMED = 6
+# Once a second also who serves the models, and what has expired; and other threads have business of their own.
+POSTS = 5
 
 
 def test_a_recording_takes_few(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +17,9 @@ def test_a_recording_takes_few(api: httpx.Client, monkeypatch: pytest.MonkeyPatc
         assert api.post("/classify", files={"file": ("x.wav", wav())}).status_code == 202
 
     post()  # loads scripts, opens connections
-    with round_trips(monkeypatch) as found:
-        post()
-    assert 5 <= found.n <= MOST
+    counts = []
+    for _ in range(POSTS):
+        with round_trips(monkeypatch) as found:
+            post()
+        counts.append(found.n)
+    assert min(counts) == AS_CLAIMED, counts
