@@ -8,7 +8,7 @@ from tests.unit.service.requests_made import wav
 
 # The models, the queue's length, the room that there is, the job, its message, its place in the queue.
 AS_CLAIMED = 6
-# Once a second also who serves the models, and what has expired; and other threads have business of their own.
+# Once a second also who serves the models, and what has expired; other threads have business of their own.
 POSTS = 5
 
 
