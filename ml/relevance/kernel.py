@@ -27,7 +27,9 @@ LINE_BYTES = 64  # of the cache
 MAPS = 4  # maps that are added to at once; arrays of maps hold a multiple of it
 ROW_LANES = 16  # and in a step of the loop over a row of it
 
-_compiled = compiled(nogil=True, fastmath=True, error_model="numpy")
+# Sums may be added up in another order; what is not a number stays so.
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+_compiled = compiled(nogil=True, fastmath=_FAST, error_model="numpy")
 _NONE, _ONE, _TWO, _THREE, _MAPS = (np.uintp(n) for n in (0, 1, 2, 3, MAPS))
 
 
