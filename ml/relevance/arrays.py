@@ -26,17 +26,18 @@ def folded(a: Array, stride: tuple[int, int]) -> Array:
     return np.ascontiguousarray(cells).reshape(n, rows // down, columns // right, down * right * channels)
 
 
-def unfolded(a: Array, stride: tuple[int, int]) -> Array:
-    """The reverse of `_folded`."""
-    if stride == (1, 1):
-        return a
-    n, rows, columns, folded = a.shape
+def unfolded(a: Array, stride: tuple[int, int], margin: tuple[int, int], size: tuple[int, int]) -> Array:
+    """The reverse of `folded`: a copy of `size` rows and columns from `margin` on."""
+    height, width = size
     down, right = stride
-    channels = folded // (down * right)
-    whole = np.empty((n, rows * down, columns * right, channels), a.dtype)
+    channels = a.shape[3] // (down * right)
+    whole = np.empty((len(a), height, width, channels), a.dtype)
     for place in range(down * right):
+        first_row, first_column = (place // right - margin[0]) % down, (place % right - margin[1]) % right
+        part = whole[:, first_row::down, first_column::right]
+        row, column = (margin[0] + first_row) // down, (margin[1] + first_column) // right
         within = a[..., place * channels : (place + 1) * channels]
-        whole[:, place // right :: down, place % right :: right] = within
+        part[...] = within[:, row : row + part.shape[1], column : column + part.shape[2]]
     return whole
 
 

@@ -169,7 +169,7 @@ class Window:
             maps.append(self.to_log_mel(self.below.descend(torch.stack(batch))).cpu().numpy())
             if on_map is not None:
                 on_map(len(batch))
-        flat = np.concatenate(maps)
+        flat = maps[0] if len(maps) == 1 else np.concatenate(maps)
         return flat.reshape(len(strongest), -1, *flat.shape[1:])
 
     def _starts(self, strongest: Sequence[Sequence[int]]) -> Iterator[Tensor]:

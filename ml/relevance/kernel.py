@@ -24,7 +24,7 @@ from ml.relevance.compiled import compiled
 
 LANES = 32  # numbers in a step of the loops over a patch, as LLVM unrolls them
 LINE_BYTES = 64  # of the cache
-MAPS = 4  # maps that are added to at once; arrays of maps hold a multiple of it
+MAPS = 4  # that are added to at once
 ROW_LANES = 16  # and in a step of the loop over a row of it
 
 # Sums may be added up in another order; what is not a number stays so.
@@ -178,7 +178,7 @@ def carry_down(  # type: ignore[no-untyped-def]
     relevance : ndarray, shape (n_maps * height * width * n_out,)
         Of what left the convolution, or of what left the max pooling above it; with margins, see `grid`.
     grid : (n_maps, height, width, first row, first column)
-        Of `relevance`; where in it the output begins.
+        Of `relevance`; where in it the output begins. `n_maps` is a multiple of `MAPS`.
     alive : ndarray, shape (rows * columns * n_out,)
         Zero where there is no relevance in any map.
     winners : ndarray of uint8, shape (rows * columns * n_out,)
@@ -200,7 +200,7 @@ def carry_down(  # type: ignore[no-untyped-def]
         alpha is 1 where they are not.
     epsilon : number
         What keeps denominators from vanishing.
-    out : ndarray, shape (n_maps up to a multiple of `MAPS` * height * width * n_in,)
+    out : ndarray, shape (n_maps * height * width * n_in,)
         Relevance of `inputs`; whatever it held before, it is cleared row by row as it is come to, and so is
         in the cache when it is added to.
     band : (first column, last column + 1, first column of `inputs` to clear, last + 1)
@@ -243,14 +243,18 @@ def carry_down(  # type: ignore[no-untyped-def]
                 _share(here, n, patch, excites, inhibits, bias, split, epsilon, shares)
                 from_cell = ((first_row + row) * width + first_column + column) * n_out
                 for m in range(_NONE, n_maps, _MAPS):
-                    for lane in range(_MAPS):
-                        start = (m + lane) * of_relevance + from_cell
-                        for i in range(n):
-                            of_maps[lane * most + i] = (
-                                relevance[start + here[i]] if m + lane < n_maps else zero
-                            )
-                        for i in range(n, n + _MAPS):
-                            of_maps[lane * most + i] = zero
+                    first = m * of_relevance + from_cell
+                    second, third = first + of_relevance, first + _TWO * of_relevance
+                    fourth = third + of_relevance
+                    for i in range(n):
+                        k = here[i]
+                        of_maps[i] = relevance[first + k]
+                        of_maps[most + i] = relevance[second + k]
+                        of_maps[_TWO * most + i] = relevance[third + k]
+                        of_maps[_THREE * most + i] = relevance[fourth + k]
+                    for i in range(n, n + _THREE):
+                        of_maps[i] = of_maps[most + i] = zero
+                        of_maps[_TWO * most + i] = of_maps[_THREE * most + i] = zero
                     to = m * of_map + at
                     _add(shares, n, size, of_maps, most, out, to, kernel_rows, run, line, of_map)
     _clear(out, of_map, line, cleared, shape[0], band[2] * shape[2], band[3] * shape[2])

@@ -9,7 +9,6 @@ another order at the edges of bands: maps are then equal to rounding.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,6 +42,7 @@ class _Stage:
     cells: tuple[int, int, int, int]  # rows, columns, n_out, pool
     stride: tuple[int, int]
     padding: tuple[int, int]
+    size: tuple[int, int]  # rows and columns of the inputs as they came
 
     @staticmethod
     def of(step: Step, rule: Rule, above: Step | None, alive: Tensor | None) -> _Stage:
@@ -68,6 +68,7 @@ class _Stage:
             cells=(rows // pool, columns // pool, module.out_channels, pool),
             stride=stride,
             padding=padding,
+            size=(inputs.shape[0], inputs.shape[1]),
         )
 
     def descend(self, relevance: Array, margin: tuple[int, int], turn: int) -> Array:
@@ -76,6 +77,7 @@ class _Stage:
         Parameters
         ----------
         relevance : ndarray, shape (n_maps, height, width, n_out)
+            `n_maps` a multiple of `kernel.MAPS`.
         margin : (int, int)
             Rows above and columns to the left of the convolution's output.
         turn : int
@@ -84,7 +86,7 @@ class _Stage:
         Returns
         -------
         ndarray, shape (n_maps, height, width, n_groups * n_in)
-            With the convolution's padding for a margin. It lasts until the turn after the next.
+            Of `inputs`, padded and folded as they are. It lasts until the turn after the next.
         """
         n_maps = len(relevance)
         rows, columns, _, pool = self.cells
@@ -92,7 +94,7 @@ class _Stage:
         if alive is None:
             inner = relevance[:, margin[0] : margin[0] + rows, margin[1] : margin[1] + columns]
             alive = np.ascontiguousarray(inner.any(axis=0), dtype=relevance.dtype).ravel()
-        out = _scratch.room(turn, (up_to(n_maps, kernel.MAPS), *self.inputs.shape), relevance.dtype)
+        out = _scratch.room(turn, (n_maps, *self.inputs.shape), relevance.dtype)
         weights = self.weights
 
         def carry(band: Band) -> None:
@@ -117,7 +119,7 @@ class _Stage:
         touched = up_to(weights.run, out.shape[3]) // out.shape[3] + pool - 1
         for bands in turns_of(columns, pool, touched, out.shape[2]):
             in_parallel(carry, bands)
-        return unfolded(out[:n_maps], self.stride)
+        return out
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,6 @@ class SparseDescent:
     """The way from the output of one convolution to the input of another below, or of itself."""
 
     stages: tuple[_Stage, ...]  # the highest first
-    size: tuple[int, int]  # height and width of what entered the lowest
 
     @staticmethod
     def of(steps: Sequence[Step], rules: Sequence[Rule]) -> SparseDescent:
@@ -142,7 +143,7 @@ class SparseDescent:
                 pooling, alive = None, step.entering
         if alive is None:
             raise ValueError("There is no convolution to descend through.")
-        return SparseDescent(tuple(stages), (alive.shape[2], alive.shape[3]))
+        return SparseDescent(tuple(stages))
 
     @property
     def most_maps(self) -> int:
@@ -152,22 +153,27 @@ class SparseDescent:
 
     def descend(self, relevance: Tensor) -> Tensor:
         """Carry relevance down; as `ml.relevance.descent.Descent.descend`, `most_maps` at once."""
-        starts = np.ascontiguousarray(relevance.permute(0, 2, 3, 1).numpy())
-        lowest = self.stages[-1]
-        n_in = lowest.inputs.shape[2] // math.prod(lowest.stride) // lowest.weights.n_groups
-        carried = np.empty((len(starts), *self.size, n_in), starts.dtype)
-        for first in range(0, len(starts), self.most_maps):
-            last = first + self.most_maps
-            carried[first:last] = self._carry(starts[first:last])
+        starts = relevance.permute(0, 2, 3, 1).numpy()
+        parts = [
+            self._carry(starts[first : first + self.most_maps])
+            for first in range(0, len(starts), self.most_maps)
+        ]
+        carried = parts[0] if len(parts) == 1 else np.concatenate(parts)
         return torch.from_numpy(carried).permute(0, 3, 1, 2)
 
-    def _carry(self, relevance: Array) -> Array:
+    def _carry(self, starts: Array) -> Array:
+        n_maps = len(starts)
+        relevance = np.zeros((up_to(n_maps, kernel.MAPS), *starts.shape[1:]), starts.dtype)
+        relevance[:n_maps] = starts
         margin = (0, 0)
-        for turn, stage in enumerate(self.stages):
+        *higher, lowest = self.stages
+        for turn, stage in enumerate(higher):
             relevance, margin = stage.descend(relevance, margin, turn), stage.padding
-        height, width = self.size
-        inner = relevance[:, margin[0] : margin[0] + height, margin[1] : margin[1] + width]
-        n_groups = self.stages[-1].weights.n_groups
+            if stage.stride != (1, 1):
+                relevance, margin = unfolded(relevance, stage.stride, margin, stage.size), (0, 0)
+        relevance = lowest.descend(relevance, margin, len(higher))
+        inner = unfolded(relevance[:n_maps], lowest.stride, lowest.padding, lowest.size)
+        n_groups = lowest.weights.n_groups
         return inner if n_groups == 1 else inner.reshape(*inner.shape[:3], n_groups, -1).sum(axis=3)
 
 
