@@ -94,36 +94,19 @@ def _quotients(z_plus, z_minus, split, epsilon):  # type: ignore[no-untyped-def]
 
 
 @_compiled
+def _four(numbers, at):  # type: ignore[no-untyped-def]
+    """Four numbers that stand beside each other."""
+    return numbers[at], numbers[at + _ONE], numbers[at + _TWO], numbers[at + _THREE]
+
+
+@_compiled
 def _add(shares, n, size, relevance, most, out, at, rows, run, line, of_map):  # type: ignore[no-untyped-def]
     """Add shares of `n` channels to four maps, row by row of the patch."""
     for k in range(_NONE, n, _MAPS):
-        a0, a1, a2, a3 = (
-            relevance[k],
-            relevance[k + _ONE],
-            relevance[k + _TWO],
-            relevance[k + _THREE],
-        )
-        i = k + most
-        b0, b1, b2, b3 = (
-            relevance[i],
-            relevance[i + _ONE],
-            relevance[i + _TWO],
-            relevance[i + _THREE],
-        )
-        i = i + most
-        c0, c1, c2, c3 = (
-            relevance[i],
-            relevance[i + _ONE],
-            relevance[i + _TWO],
-            relevance[i + _THREE],
-        )
-        i = i + most
-        d0, d1, d2, d3 = (
-            relevance[i],
-            relevance[i + _ONE],
-            relevance[i + _TWO],
-            relevance[i + _THREE],
-        )
+        a0, a1, a2, a3 = _four(relevance, k)
+        b0, b1, b2, b3 = _four(relevance, k + most)
+        c0, c1, c2, c3 = _four(relevance, k + _TWO * most)
+        d0, d1, d2, d3 = _four(relevance, k + _THREE * most)
         for row in range(rows):
             s0 = k * size + row * run
             s1, s2, s3 = s0 + size, s0 + size + size, s0 + size + size + size

@@ -14,7 +14,9 @@ from ml.melspec import MelConfig
 from ml.model import Model
 from ml.networks.blocks import ToImage, frozen_copy
 from ml.networks.default import DefaultNetwork
+from ml.relevance.methods import AlphaBeta, Box, Epsilon, Flat, Gamma, Rule
 from ml.relevance.target import Target
+from tests.reference import lrp_rules
 
 N_LABELS = 3
 SHAPE = (16, 32)  # of the log-mels that these networks take
@@ -23,6 +25,16 @@ FLOAT64_CANCELLING = 1e-7  # the same where LRP-epsilon's contributions nearly c
 CONCEPTS_ADD_UP = 1e-5  # what the project promises
 ORACLE = 1e-5  # of the largest relevance; what the project promises of its engines
 TARGETS = (Target(0), Target(1), Target(2, against=0), Target(1, against_others=True))
+# Every rule, and a slow function that does the same.
+RULES: list[tuple[Rule, lrp_rules.Rule]] = [
+    (Epsilon(), lrp_rules.epsilon),
+    (Gamma(0.25), lrp_rules.gamma(0.25)),
+    (AlphaBeta(1.0, 0.0), lrp_rules.alpha_beta(1, 0)),
+    (AlphaBeta(2.0, 1.0), lrp_rules.alpha_beta(2, 1)),
+    (Flat(), lrp_rules.flat),
+    (Box(0.0, 1.0), lrp_rules.box(0, 1)),
+    (Box(-1.0, 2.0), lrp_rules.box(-1, 2)),
+]
 
 
 class SmallImageNetwork(nn.Module):

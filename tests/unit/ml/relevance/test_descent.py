@@ -13,22 +13,14 @@ from torch import Tensor, nn
 from ml.relevance import bands as bands_of_columns
 from ml.relevance import kernel_weights
 from ml.relevance.descent import Descent
-from ml.relevance.methods import METHODS, AlphaBeta, Box, Epsilon, Flat, Gamma, Method, Rule
+from ml.relevance.methods import METHODS, AlphaBeta, Epsilon, Flat, Gamma, Method, Rule
 from ml.relevance.sparse_descent import SparseDescent
 from ml.relevance.trace import Step, trace
 from tests.reference import lrp_rules
-from tests.unit.ml.relevance.small import FLOAT64, FLOAT64_CANCELLING, deviation
+from tests.unit.ml.relevance.small import FLOAT64, FLOAT64_CANCELLING, RULES, deviation
 
 FLOAT32 = 1e-5
 
-RULES: list[tuple[Rule, lrp_rules.Rule]] = [
-    (Epsilon(), lrp_rules.epsilon),
-    (Gamma(0.25), lrp_rules.gamma(0.25)),
-    (AlphaBeta(1.0, 0.0), lrp_rules.alpha_beta(1, 0)),
-    (AlphaBeta(2.0, 1.0), lrp_rules.alpha_beta(2, 1)),
-    (Flat(), lrp_rules.flat),
-    (Box(0.0, 1.0), lrp_rules.box(0, 1)),
-]
 # Kernels, strides and paddings that fold, that leave rows over, that are wider than high.
 SHAPES = [
     {"kernel_size": 3, "padding": 1},

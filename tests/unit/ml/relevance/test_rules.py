@@ -11,21 +11,12 @@ from torch import Tensor, nn
 from ml.relevance.methods import METHODS, AlphaBeta, Box, Epsilon, Flat, Gamma, Rule
 from ml.relevance.rules import terms_of
 from tests.reference import lrp, lrp_rules
-from tests.unit.ml.relevance.small import FLOAT64, deviation
+from tests.unit.ml.relevance.small import FLOAT64, RULES, deviation
 
 EPSILON = 1e-6
 CONSERVED = 1e-4  # the stabilizer takes a little where a denominator is small
 IN_SHAPE = (2, 6, 5)
 
-RULES: list[tuple[Rule, lrp_rules.Rule]] = [
-    (Epsilon(), lrp_rules.epsilon),
-    (Gamma(0.25), lrp_rules.gamma(0.25)),
-    (AlphaBeta(1.0, 0.0), lrp_rules.alpha_beta(1, 0)),
-    (AlphaBeta(2.0, 1.0), lrp_rules.alpha_beta(2, 1)),
-    (Flat(), lrp_rules.flat),
-    (Box(0.0, 1.0), lrp_rules.box(0, 1)),
-    (Box(-1.0, 2.0), lrp_rules.box(-1, 2)),
-]
 KINDS = pytest.mark.parametrize(("rule", "reference"), RULES, ids=str)
 
 
